@@ -1,0 +1,1 @@
+"""Pages about people: signing in and out, users. They translate; `accounts.actions` decides."""

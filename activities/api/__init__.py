@@ -1,0 +1,1 @@
+"""The REST routes of what happened: activities, audit, log."""

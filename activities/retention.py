@@ -1,0 +1,97 @@
+"""Retention: calls and roll-ups that are older than anyone wants, removed in batches that nobody notices.
+
+A batch takes a few milliseconds and is followed by a pause of the same length, so that whoever wants to write has to
+wait for one batch at most. Above: `actions`. Below: `models`, `rollups`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from activities.models import CallPayload, CallRecord, CallRollup, Span
+from activities.rollups import COARSE_LEVELS, HOURS_KEPT_DAYS, KEPT_DAYS
+
+#: What one batch should take, in seconds, and the bounds of its size in rows.
+AIM = 0.01
+LEAST, MOST = 100, 5_000
+_DAY = 86_400
+
+
+def prune_calls(before: int, most: int | None = None) -> int:
+    """Remove calls that began before a time (epoch milliseconds), oldest first, at most so many; returns how many."""
+    return _in_batches(lambda size: _remove_calls(before, size if most is None else min(size, most)), most)
+
+
+def excess(keep: int) -> int:
+    """How many calls there are beyond a number, as far as the planner of a big database knows."""
+    return max(0, _roughly() - keep)
+
+
+def prune_rollups() -> int:
+    """Remove roll-ups that are finer than their age deserves; returns how many."""
+    now, removed = int(time.time()), 0
+    ages = [(Q(span=span), days) for span, days in KEPT_DAYS.items()]
+    for rows, days in [*ages, (Q(span=Span.HOUR) & ~Q(level__in=COARSE_LEVELS), HOURS_KEPT_DAYS)]:
+        old = CallRollup.objects.filter(rows, start__lt=now - days * _DAY)
+        removed += _in_batches(lambda size, old=old: _remove(old, size), None)  # type: ignore[misc]
+    return removed
+
+
+@transaction.atomic
+def _remove_calls(before: int, size: int) -> int:
+    oldest = CallRecord.objects.filter(started__lt=before).order_by("started").values_list("id", flat=True)[:size]
+    ids = list(oldest)
+    if ids:
+        # Past the model layer's collector, which would fetch every row to look for what hangs on it.
+        CallPayload.objects.filter(call__in=ids)._raw_delete(CallPayload.objects.db)
+        CallRecord.objects.filter(id__in=ids)._raw_delete(CallRecord.objects.db)
+    return len(ids)
+
+
+@transaction.atomic
+def _remove(rows: QuerySet[Any], size: int) -> int:
+    ids = list(rows.order_by().values_list("pk", flat=True)[:size])
+    if ids:
+        rows.model._default_manager.filter(pk__in=ids)._raw_delete(rows.db)
+    return len(ids)
+
+
+def _in_batches(remove: Callable[[int], int], most: int | None) -> int:
+    removed, size = 0, LEAST
+    while most is None or removed < most:
+        began = time.monotonic()
+        count = remove(size if most is None else min(size, most - removed))
+        took = time.monotonic() - began
+        removed += count
+        if count < size:
+            break
+        size = max(LEAST, min(MOST, int(size * min(2.0, AIM / max(took, 0.0005)))))
+        time.sleep(max(AIM, took))
+    return removed
+
+
+def _roughly() -> int:
+    """The number of calls: counted where that is cheap, else what the database believes."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT reltuples::bigint FROM pg_class WHERE relname = %s", [CallRecord._meta.db_table])
+            believed = int((cursor.fetchone() or (0,))[0])
+        if believed > 1_000_000:
+            return believed
+    return CallRecord.objects.count()
+
+
+def cutoff(days: int) -> int:
+    """The time so many days ago, epoch milliseconds."""
+    return int((timezone.now().timestamp() - days * _DAY) * 1000)
+
+
+def midnight(moment: int) -> int:
+    """The beginning of that day (UTC): whole days of calls are what the roll-ups know."""
+    return moment // (_DAY * 1000) * _DAY * 1000

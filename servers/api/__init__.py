@@ -1,0 +1,1 @@
+"""REST routes of settings, servers and groups. Above: `mcphub.urls`. Below: `actions`, `readings`, `mcphub.api`."""
