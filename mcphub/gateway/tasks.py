@@ -36,7 +36,7 @@ class Tasks:
             context = contextvars.copy_context()
             context.run(call_id.set, "")
         task = asyncio.get_running_loop().create_task(
-            coroutine, name=f"{self.name}:{name or coroutine.__qualname__}", context=context
+            coroutine, name=f"{self.name}:{name or getattr(coroutine, '__qualname__', 'task')}", context=context
         )
         self._running.add(task)
         task.add_done_callback(self._finished)
