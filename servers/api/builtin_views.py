@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -58,6 +61,21 @@ _NOT_FOUND = {404: "There is no such object."}
 _WRITTEN = {400: "A member is missing or malformed.", 409: "The name or URI is taken."}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kind:
+    """What tells prompts from resources; all else about their routes is the same."""
+
+    noun: str
+    about: str
+    model: type[BuiltinPrompt] | type[BuiltinResource]
+    add: Callable[..., BuiltinPrompt | BuiltinResource]
+    change: Callable[..., BuiltinPrompt | BuiltinResource]
+    remove: Callable[..., None]
+    shape: Any
+    sample: Mapping[str, Any]
+    example: Mapping[str, Any]
+
+
 def _identity(text: str) -> uuid.UUID:
     found = lookups.identity(text)
     if found is None:
@@ -65,121 +83,97 @@ def _identity(text: str) -> uuid.UUID:
     return found
 
 
-class Prompts(Noticed):
-    """/api/prompts."""
+def _views(kind: _Kind) -> tuple[type[Noticed], type[Noticed]]:
+    """The views of all rows of a kind, and of one."""
+    one = {"success": True, "data": kind.example}
+    removed = f"The {kind.noun} was removed."
 
-    tag = "Built-in prompts"
+    class Every(Noticed):
+        tag = f"Built-in {kind.noun}s"
 
-    @operation("List the hub's own prompts", data=array_of(_PROMPT), example={"success": True, "data": [_GREET]})
-    def get(self, request: Request) -> Response:
-        return reply([told(row) for row in BuiltinPrompt.objects.all()])
+        @operation(
+            f"List the hub's own {kind.noun}s",
+            data=array_of(kind.shape),
+            example={"success": True, "data": [kind.example]},
+        )
+        def get(self, request: Request) -> Response:
+            return reply([told(row) for row in kind.model.objects.all()])
 
-    @operation(
-        "Add a prompt",
-        allow=Allow.ADMIN,
-        note="Offered over MCP to everyone, behind every door.",
-        body=ANY_OBJECT,
+        @operation(
+            f"Add a {kind.noun}",
+            allow=Allow.ADMIN,
+            note=kind.about,
+            body=ANY_OBJECT,
+            sample=kind.sample,
+            data=kind.shape,
+            status=201,
+            example=one,
+            refuses=_WRITTEN,
+        )
+        def post(self, request: Request) -> Response:
+            return reply(told(kind.add(actor=actor_of(request), members=members(request))), status=201)
+
+    class One(Noticed):
+        tag = f"Built-in {kind.noun}s"
+
+        @operation(f"Show a {kind.noun}", data=kind.shape, example=one, refuses=_NOT_FOUND)
+        def get(self, request: Request, id: str) -> Response:
+            row = kind.model.objects.filter(pk=_identity(id)).first()
+            if row is None:
+                raise NotFound()
+            return reply(told(row))
+
+        @operation(
+            f"Change a {kind.noun}",
+            allow=Allow.ADMIN,
+            note="What is left out stays.",
+            body=ANY_OBJECT,
+            sample={"enabled": False},
+            data=kind.shape,
+            example=one,
+            refuses=_WRITTEN | _NOT_FOUND,
+        )
+        def put(self, request: Request, id: str) -> Response:
+            return reply(told(kind.change(_identity(id), actor=actor_of(request), members=members(request))))
+
+        @operation(
+            f"Remove a {kind.noun}",
+            allow=Allow.ADMIN,
+            example={"success": True, "message": removed},
+            refuses=_NOT_FOUND,
+        )
+        def delete(self, request: Request, id: str) -> Response:
+            kind.remove(_identity(id), actor=actor_of(request))
+            return reply(message=removed)
+
+    return Every, One
+
+
+#: /api/prompts and /api/prompts/<id>.
+Prompts, OnePrompt = _views(
+    _Kind(
+        noun="prompt",
+        about="Offered over MCP to everyone, behind every door.",
+        model=BuiltinPrompt,
+        add=actions.add_prompt,
+        change=actions.change_prompt,
+        remove=actions.remove_prompt,
+        shape=_PROMPT,
         sample=_GREETING,
-        data=_PROMPT,
-        status=201,
-        example={"success": True, "data": _GREET},
-        refuses=_WRITTEN,
+        example=_GREET,
     )
-    def post(self, request: Request) -> Response:
-        return reply(told(actions.add_prompt(actor=actor_of(request), members=members(request))), status=201)
-
-
-class OnePrompt(Noticed):
-    """/api/prompts/<id>."""
-
-    tag = "Built-in prompts"
-
-    @operation("Show a prompt", data=_PROMPT, example={"success": True, "data": _GREET}, refuses=_NOT_FOUND)
-    def get(self, request: Request, id: str) -> Response:
-        row = BuiltinPrompt.objects.filter(pk=_identity(id)).first()
-        if row is None:
-            raise NotFound()
-        return reply(told(row))
-
-    @operation(
-        "Change a prompt",
-        allow=Allow.ADMIN,
-        note="What is left out stays.",
-        body=ANY_OBJECT,
-        sample={"enabled": False},
-        data=_PROMPT,
-        example={"success": True, "data": _GREET},
-        refuses=_WRITTEN | _NOT_FOUND,
-    )
-    def put(self, request: Request, id: str) -> Response:
-        return reply(told(actions.change_prompt(_identity(id), actor=actor_of(request), members=members(request))))
-
-    @operation(
-        "Remove a prompt",
-        allow=Allow.ADMIN,
-        example={"success": True, "message": "The prompt was removed."},
-        refuses=_NOT_FOUND,
-    )
-    def delete(self, request: Request, id: str) -> Response:
-        actions.remove_prompt(_identity(id), actor=actor_of(request))
-        return reply(message="The prompt was removed.")
-
-
-class Resources(Noticed):
-    """/api/resources."""
-
-    tag = "Built-in resources"
-
-    @operation("List the hub's own resources", data=array_of(_RESOURCE), example={"success": True, "data": [_GUIDE]})
-    def get(self, request: Request) -> Response:
-        return reply([told(row) for row in BuiltinResource.objects.all()])
-
-    @operation(
-        "Add a resource",
-        allow=Allow.ADMIN,
-        note="A text, offered over MCP to everyone, behind every door.",
-        body=ANY_OBJECT,
+)
+#: /api/resources and /api/resources/<id>.
+Resources, OneResource = _views(
+    _Kind(
+        noun="resource",
+        about="A text, offered over MCP to everyone, behind every door.",
+        model=BuiltinResource,
+        add=actions.add_resource,
+        change=actions.change_resource,
+        remove=actions.remove_resource,
+        shape=_RESOURCE,
         sample=_TEXT,
-        data=_RESOURCE,
-        status=201,
-        example={"success": True, "data": _GUIDE},
-        refuses=_WRITTEN,
+        example=_GUIDE,
     )
-    def post(self, request: Request) -> Response:
-        return reply(told(actions.add_resource(actor=actor_of(request), members=members(request))), status=201)
-
-
-class OneResource(Noticed):
-    """/api/resources/<id>."""
-
-    tag = "Built-in resources"
-
-    @operation("Show a resource", data=_RESOURCE, example={"success": True, "data": _GUIDE}, refuses=_NOT_FOUND)
-    def get(self, request: Request, id: str) -> Response:
-        row = BuiltinResource.objects.filter(pk=_identity(id)).first()
-        if row is None:
-            raise NotFound()
-        return reply(told(row))
-
-    @operation(
-        "Change a resource",
-        allow=Allow.ADMIN,
-        note="What is left out stays.",
-        body=ANY_OBJECT,
-        sample={"enabled": False},
-        data=_RESOURCE,
-        example={"success": True, "data": _GUIDE},
-        refuses=_WRITTEN | _NOT_FOUND,
-    )
-    def put(self, request: Request, id: str) -> Response:
-        return reply(told(actions.change_resource(_identity(id), actor=actor_of(request), members=members(request))))
-
-    @operation(
-        "Remove a resource",
-        allow=Allow.ADMIN,
-        example={"success": True, "message": "The resource was removed."},
-        refuses=_NOT_FOUND,
-    )
-    def delete(self, request: Request, id: str) -> Response:
-        actions.remove_resource(_identity(id), actor=actor_of(request))
-        return reply(message="The resource was removed.")
+)
