@@ -87,6 +87,16 @@ class Choice:
     picked: Picked | None
 
     @property
+    def name(self) -> str:
+        """The server's name."""
+        return self.spec.name
+
+    @property
+    def about(self) -> str:
+        """The beginning of its description; a hub with 500 servers writes 500 of them on a page."""
+        return self.spec.description[:100]
+
+    @property
     def words(self) -> str:
         """What it is found by while somebody types."""
         return " ".join([self.spec.name, *(offer.item.key for offer in self.spec.tools)]).lower()
@@ -99,9 +109,11 @@ class Choice:
 
     @property
     def sent(self) -> list[tuple[str, str]]:
-        """The fields that say what is picked, as long as nobody unfolds it to change that."""
-        name, picked = self.spec.name, self.picked or Picked()
-        fields = [(f"alias:{name}", picked.alias)] if picked.alias else []
+        """The fields that say what is picked, as long as nobody unfolds it to change that; none for a new one."""
+        name, picked = self.spec.name, self.picked
+        if picked is None:
+            return []
+        fields = [(f"told:{name}", "on"), (f"alias:{name}", picked.alias)]
         for kind in _KINDS:
             chosen = getattr(picked, kind)
             listed = [(f"{kind}:{name}", key) for key in chosen or ()]
@@ -194,9 +206,15 @@ def _frozen(names: list[str] | None) -> frozenset[str] | None:
 
 
 def draft_from(sent: QueryDict) -> Draft:
-    """What the editor sends: `server` for each picked one; its fields carry the server's name after a colon."""
+    """What the editor sends: `server` for each picked one; its fields carry the server's name after a colon.
+
+    A server of which nothing is `told` was picked without a look at what it offers: everything.
+    """
     picked = {}
     for name in sent.getlist("server"):
+        if f"told:{name}" not in sent:
+            picked[name] = Picked()
+            continue
         tools, prompts, resources = (
             None if f"all-{kind}:{name}" in sent else sent.getlist(f"{kind}:{name}") for kind in _KINDS
         )
