@@ -13,9 +13,14 @@ from django.views.generic import RedirectView
 from servers.views import adding, connecting, groups, keys, overview, server, servers, shell, system
 
 _PARTS = "tools|prompts|resources|try|logs|activity|settings"
+#: Pages that the hub this one replaces had at the root. People have bookmarks.
+_BOOKMARKED = {name: name for name in ("servers", "groups", "users", "settings", "logs", "activity")} | {
+    "market": "registry"
+}
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="overview")),
+    *(path(kept, RedirectView.as_view(pattern_name=name)) for kept, name in _BOOKMARKED.items()),
     path("dashboard", overview.overview, name="overview"),
     path("dashboard/live", shell.live, name="live"),
     path("dashboard/palette", shell.palette, name="palette"),

@@ -30,7 +30,6 @@ AWAITED = {
     "base-path-011": "the OAuth authorization server",
     "base-path-023": "the OAuth authorization server",
     "readonly-018": "the OAuth authorization server",
-    "base-path-009": "the pages of the dashboard lie below /dashboard: /{user}/mcp leaves no room for them at the root",
     # The reference server offers three more tools to a hub that relays sampling, elicitation and roots, as here.
     **dict.fromkeys(
         ("mcp-014", "mcp-083", "mcp-131", "mcp-149", "servers-002", "servers-003", "servers-027"),

@@ -218,6 +218,12 @@ def test_pages_lead_to_the_sign_in_and_back(db: None, client: Client) -> None:
     assert answer.headers["Location"] == "/login?next=%2Fdashboard%2Fservers%3Fq%3Da"
 
 
+def test_bookmarks_of_the_hub_that_was_replaced_lead_to_their_pages(client: Client) -> None:
+    for kept, page in {"servers": "servers", "activity": "activity", "market": "registry"}.items():
+        answer = client.get(f"/{kept}")
+        assert (answer.status_code, answer["Location"]) == (302, f"/dashboard/{page}")
+
+
 def test_nobody_is_led_to_another_host_after_signing_in(db: None, client: Client) -> None:
     page = client.get("/login?next=https://evil.example/")
     assert b"evil.example" not in page.content
