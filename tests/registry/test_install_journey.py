@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 import sysconfig
 import time
 from pathlib import Path
@@ -57,12 +56,12 @@ def test_a_python_server_that_is_installed_is_found_and_called() -> None:
 
 
 def test_a_python_server_is_run_by_uvx(tmp_path: Path) -> None:
-    """The runner is a stand-in that starts the installed package, as uvx does once its cache is warm."""
-    script = Path(sysconfig.get_path("scripts")) / "mcp-server-time"
-    uvx = tmp_path / "uvx"
-    uvx.write_text(f'#!/bin/sh\n[ "$1" = mcp-server-time ] || exit 3\nshift\nexec {script} "$@"\n')
-    uvx.chmod(uvx.stat().st_mode | stat.S_IEXEC)
-    with hub(env={"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}) as found:
+    """With an empty cache: uvx fetches the package. Of the hub's environment it is given PATH and HOME only."""
+    settings = tmp_path / ".config" / "uv" / "uv.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("system-certs = true\n")  # a machine may trust more than uv does
+    path = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
+    with hub(env={"PATH": path, "HOME": str(tmp_path)}) as found:
         answers = {"--local-timezone": "Asia/Tokyo"}
         result = install_and_call(
             found, "time", "get_current_time", {"timezone": "Asia/Tokyo"}, way="uvx:mcp-server-time", answers=answers
