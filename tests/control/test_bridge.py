@@ -28,7 +28,7 @@ async def test_a_failure_of_the_query_is_raised() -> None:
         await in_database(Revision.objects.get)
 
 
-@pytest.mark.skipif(bool(settings.DATABASE_URL), reason="PostgreSQL has many writers")
+@pytest.mark.sqlite
 async def test_sqlite_has_one_writer() -> None:
     idents = await asyncio.gather(*(write_in_database(threading.get_ident) for _ in range(20)))
     assert len(set(idents)) == 1
