@@ -13,6 +13,7 @@ from activities import glance
 from activities.readings import Sums
 from mcphub import plane
 from mcphub.actor import Actor
+from mcphub.web.pages import first_row
 from servers import attention
 from servers.attention import Seen
 from servers.cost import tools_cost
@@ -69,14 +70,13 @@ class Filters:
     @classmethod
     def of(cls, query: Mapping[str, str]) -> Filters:
         """From a query."""
-        first = query.get("first", "")
         return cls(
             query.get("state", ""),
             query.get("transport", ""),
             query.get("owner", ""),
             query.get("q", "").strip().lower(),
             query.get("sort", ""),
-            int(first) if first.isdecimal() and len(first) < 9 else 0,
+            first_row(query),
         )
 
     @property

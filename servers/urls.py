@@ -49,6 +49,7 @@ urlpatterns = [
     path("dashboard/groups", groups.groups, name="groups"),
     path("dashboard/groups/new", groups.new_group, name="new-group"),
     path("dashboard/groups/add", groups.save_group, name="add-group"),
+    path("dashboard/groups/choices", groups.more_choices, name="group-choices"),
     path("dashboard/groups/pick", groups.pick, name="pick-server"),
     path("dashboard/groups/preview", groups.preview, name="preview-group"),
     path("dashboard/group/<str:key>", groups.group, name="group"),

@@ -15,9 +15,13 @@ from mcphub.gateway.access import may_see
 from mcphub.gateway.snapshot import GroupSpec
 from mcphub.web.answers import go, render
 from mcphub.web.doors import page, principal_of, viewer_of
+from mcphub.web.pages import first_row
 from servers import actions, composing
 from servers.attention import groups_seen_by, manages
 from servers.views.changes import changing, settle
+
+#: Servers to pick from that the editor is shown with; the rest follows.
+PAGE = 100
 
 
 @require_safe
@@ -45,6 +49,17 @@ def group(request: HttpRequest, key: str) -> HttpResponse:
     spec = _seen(viewer, key)
     context = _editor(viewer, composing.draft_of(spec)) | {"group": spec, "managed": manages(viewer, spec)}
     return render(request, "groups/editor.html", context)
+
+
+@require_safe
+@page
+def more_choices(request: HttpRequest) -> HttpResponse:
+    """The next servers that may be picked; the editor asks for them as soon as it is shown."""
+    viewer, key = viewer_of(request), request.GET.get("group", "")
+    spec = _seen(viewer, key) if key else None
+    draft = composing.draft_of(spec) if spec else composing.Draft()
+    context = {"group": spec, **_choices(viewer, draft, first_row(request.GET))}
+    return render(request, "groups/_choices.html", context, fragment="groups/_choices.html")
 
 
 @require_safe
@@ -109,7 +124,14 @@ def _seen(viewer: Actor, key: str) -> GroupSpec:
 def _editor(viewer: Actor, draft: composing.Draft) -> dict[str, Any]:
     return {
         "draft": draft,
-        "choices": composing.choices(draft, viewer),
+        **_choices(viewer, draft, 0),
         "preview": composing.preview(draft, viewer),
         "managed": True,
     }
+
+
+def _choices(viewer: Actor, draft: composing.Draft, first: int) -> dict[str, Any]:
+    """A page of them, and where the next begins. The first holds all that are picked: who saves early loses none."""
+    choices = composing.choices(draft, viewer)
+    end = max(first + PAGE, len(draft.picked))
+    return {"choices": choices[first:end], "more": end if end < len(choices) else 0}

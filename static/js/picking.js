@@ -25,11 +25,21 @@ document.addEventListener("change", (event) => {
   update(member);
 });
 
-document.addEventListener("input", (event) => {
-  const { narrows } = event.target.dataset;
-  if (!narrows) return;
-  const words = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
-  for (const each of document.querySelectorAll(narrows)) {
+function narrow(field) {
+  const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+  for (const each of document.querySelectorAll(field.dataset.narrows)) {
     each.hidden = !words.every((word) => each.dataset.words.includes(word));
+  }
+}
+
+document.addEventListener("input", (event) => {
+  if (event.target.dataset.narrows) narrow(event.target);
+});
+
+// Rows that came after somebody typed.
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (!event.target.closest?.("[data-picker]")) return;
+  for (const field of document.querySelectorAll("[data-narrows]")) {
+    if (field.value) narrow(field);
   }
 });

@@ -44,6 +44,7 @@ PAGES = [
     "/dashboard/servers/new",
     "/dashboard/groups",
     "/dashboard/groups/new",
+    "/dashboard/groups/choices?first=100",
     "/dashboard/connect",
     "/dashboard/palette?q=tool",
     "/dashboard/activity",
