@@ -162,7 +162,7 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 }
 
-CELERY_BROKER_URL = REDIS_URL or "memory://"
+CELERY_BROKER_URL = REDIS_URL or "memory://localhost//"
 # The default second between two looks at the memory broker makes every job feel dead.
 CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": "mcphub."} if REDIS_URL else {"polling_interval": 0.05}
 CELERY_RESULT_BACKEND = REDIS_URL or "cache+memory://"

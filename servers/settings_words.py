@@ -55,12 +55,13 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Settings that belong together."""
+    """Settings that belong together. Those of a feature still to come are kept for the API; no page offers them."""
 
     name: str
     title: str
     sentence: str
     fields: tuple[Field, ...]
+    later: bool = False
 
 
 _YES: Way = "flag"
@@ -315,6 +316,7 @@ SECTIONS: tuple[Section, ...] = (
                 "list",
             ),
         ),
+        later=True,
     ),
     Section(
         "toolResultCompression",
@@ -328,6 +330,7 @@ SECTIONS: tuple[Section, ...] = (
             Field("toolResultCompression.maxOutputTokens", "To how many tokens", "Roughly.", "number"),
             Field("toolResultCompression.strategy", "How", "Auto looks at what the result is.", "choice", _STRATEGIES),
         ),
+        later=True,
     ),
     Section(
         "oauthServer",
@@ -366,6 +369,7 @@ SECTIONS: tuple[Section, ...] = (
                 "number",
             ),
         ),
+        later=True,
     ),
     Section(
         "auth",
@@ -425,6 +429,7 @@ SECTIONS: tuple[Section, ...] = (
                 _PROMPTS,
             ),
         ),
+        later=True,
     ),
     Section(
         "mcpRouter",

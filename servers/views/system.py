@@ -20,9 +20,9 @@ from servers.views.changes import settle
 @require_safe
 @page(admin=True)
 def settings(request: HttpRequest) -> HttpResponse:
-    """All sections."""
+    """All sections whose settings have an effect."""
     values = _values()
-    parts = [(section, settings_form.shown(section, values)) for section in SECTIONS]
+    parts = [(section, settings_form.shown(section, values)) for section in SECTIONS if not section.later]
     return render(request, "settings/page.html", {"parts": parts})
 
 
@@ -32,7 +32,7 @@ def settings(request: HttpRequest) -> HttpResponse:
 def save_section(request: HttpRequest, section: str) -> HttpResponse:
     """Store what a section's form sends; answers with the section."""
     found = settings_form.section_named(section)
-    if found is None:
+    if found is None or found.later:
         raise NotFound("There is no such section.")
     sent = request.POST.dict()
     try:

@@ -118,9 +118,12 @@ class Lists:
 def describe(failure: BaseException) -> str:
     """A failure as a sentence for the server's owner."""
     if isinstance(failure, HubError):
-        return failure.message
-    if isinstance(failure, RpcError):
-        return f"The server answered with error {failure.code}: {failure.message}"
-    if isinstance(failure, OSError):
-        return f"{failure.strerror or failure}."
-    return f"{type(failure).__name__}: {failure}"
+        told = failure.message
+    elif isinstance(failure, RpcError):
+        told = f"The server answered with error {failure.code}: {failure.message}"
+    elif isinstance(failure, OSError):
+        told = failure.strerror or str(failure)
+    else:
+        told = f"{type(failure).__name__}: {failure}"
+    # Words of a server's own may end anywhere; more is said after them.
+    return told if told.endswith((".", "!", "?")) else f"{told}."

@@ -40,7 +40,7 @@ class DemoServer:
     def _names(self) -> Iterator[str]:
         for verb in _VERBS:
             for noun in self.nouns:
-                yield f"{verb}_{noun}{'s' if verb in _MANY else ''}"
+                yield f"{verb}_{_plural(noun) if verb in _MANY else noun}"
 
     def definition(self, tool: str) -> dict[str, Any]:
         """A tool as the server describes it."""
@@ -58,6 +58,14 @@ class DemoServer:
 
 _VERBS = ("list", "get", "search", "create", "update", "delete", "export", "summarize")
 _MANY = frozenset({"list", "search", "export"})
+
+
+def _plural(noun: str) -> str:
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return noun + ("es" if noun.endswith(("ch", "sh", "s", "x")) else "s")
+
+
 _READING = frozenset({"list", "get", "search", "export", "summarize"})
 _SENTENCES = {
     "list": "List {noun} of {server}, newest first, a page at a time.",
