@@ -21,7 +21,7 @@ import psycopg
 import redis
 
 from tests.tools.hub import TestHub, hub_environment, settings_for
-from tests.tools.processes import REPOSITORY, Running, free_port, start, until
+from tests.tools.processes import REPOSITORY, Running, free_port, port_open, start, until
 
 POSTGRES = os.environ.get("TEST_POSTGRES") or "postgresql://postgres@127.0.0.1:5432"
 
@@ -152,6 +152,13 @@ class Cluster:
         found = TestHub(f"http://127.0.0.1:{port}", process, self.key, self._folder / "data")
         process.wait_for_output("startup complete", 60)
         return found
+
+    def whole(self) -> tuple[Running, list[TestHub]]:
+        """Start `manage.py runcluster`: two web processes, two workers and beat in one; returns at once."""
+        port = next(port for port in iter(free_port, 0) if not port_open(port + 1))
+        process = self._start(str(REPOSITORY / "manage.py"), "runcluster", port=port)
+        webs = [TestHub(f"http://127.0.0.1:{port + n}", process, self.key, self._folder / "data") for n in range(2)]
+        return process, webs
 
     def worker(self, *options: str) -> Running:
         """Start a worker; returns at once."""

@@ -1,0 +1,61 @@
+"""`make cluster`: a hub of many processes by one command."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.tools.cluster import POSTGRES, cluster
+from tests.tools.hub import TestHub, stdio
+from tests.tools.processes import is_alive, until
+
+pytestmark = [pytest.mark.redis, pytest.mark.postgres, pytest.mark.slow]
+
+
+def answers(web: TestHub) -> bool:
+    """Whether a call through this web process succeeds."""
+    try:
+        answer = web.call("echo-echo", {"text": "hello"})
+    except OSError:
+        return False
+    return "result" in answer and "hello" in answer["result"]["content"][0]["text"]
+
+
+def below(pid: int) -> set[int]:
+    """All processes below another, those of its threads included."""
+    found = set()
+    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, tasks.read_text().split()):
+            found |= {child} | below(child)
+    return found
+
+
+def test_one_command_runs_all_parts_restarts_what_ends_and_leaves_nothing() -> None:
+    if shutil.which("redis-server") is None:
+        pytest.skip("needs the program redis-server")
+    try:
+        psycopg.connect(f"{POSTGRES}/postgres", connect_timeout=2).close()
+    except psycopg.OperationalError as failure:
+        pytest.skip(f"needs PostgreSQL at {POSTGRES}: {failure}")
+    with cluster({"echo": stdio()}) as found:
+        process, webs = found.whole()
+        for web in webs:
+            until(lambda web=web: answers(web), 60, f"a call through {web.url}")
+
+        started = re.search(r"web-1 \| .*Started server process.*?(\d+)", process.output())
+        assert started is not None, process.output()
+        os.kill(int(started[1]), signal.SIGKILL)
+        process.wait_for_output("web-1 | ended with status -9; starting it again", 20)
+        until(lambda: answers(webs[0]), 60, "a call through the web process that replaced the killed one")
+
+        everything = below(process.pid)
+        assert len(everything) >= 6  # two web processes, two workers, beat, the server's child
+        process.process.terminate()
+        process.process.wait(timeout=60)
+        until(lambda: not any(map(is_alive, everything)), 20, "all parts to be gone")
