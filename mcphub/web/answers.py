@@ -17,7 +17,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import render as render_template
-from django.urls import reverse
+from django.urls import Resolver404, get_script_prefix, resolve, reverse
 
 from mcphub.errors import HubError
 from mcphub.version import VERSION
@@ -45,8 +45,13 @@ def render(
     fragment: str | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    """A page with its frame; for htmx the `fragment` alone, where there is one."""
+    """A page with its frame; for htmx the `fragment` alone, where there is one.
+
+    A dialog or a row is no page: who opens its address comes to the page that it belongs to.
+    """
     asked = is_partial(request)
+    if template == fragment and not asked and request.method == "GET":
+        return HttpResponse(status=303, headers={"Location": _page_above(request.path)})
     chosen = fragment if asked and fragment else template
     surroundings = {} if asked and fragment else frame(request)
     response = render_template(request, chosen, {**surroundings, **(context or {})}, status=status)
@@ -55,6 +60,16 @@ def render(
         response.headers["Vary"] = "HX-Request"
     response.headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+def _page_above(path: str) -> str:
+    """The nearest address above `path` that is a page."""
+    above = path.rpartition("/")[0]
+    try:
+        resolve(above.removeprefix(get_script_prefix().rstrip("/")))
+    except Resolver404:
+        return reverse("overview")
+    return above
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:

@@ -229,6 +229,16 @@ def test_nobody_is_led_to_another_host_after_signing_in(db: None, client: Client
     assert b"evil.example" not in page.content
 
 
+@pytest.mark.parametrize(
+    ("part", "page"),
+    [("registry/wishes", "/dashboard/registry"), ("users/new", "/dashboard/users"), ("user/admin", "/dashboard")],
+)
+def test_the_address_of_a_dialog_leads_to_its_page(client: Client, admin_user: Any, part: str, page: str) -> None:
+    client.force_login(admin_user)
+    answer = client.get(f"/dashboard/{part}")
+    assert (answer.status_code, answer["Location"]) == (303, page)
+
+
 def test_a_page_without_a_hub_says_so(db: None, client: Client, admin_user: Any) -> None:
     client.force_login(admin_user)
     answer = client.get("/dashboard")

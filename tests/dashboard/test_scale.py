@@ -159,7 +159,7 @@ def browse(transactional_db: None, client: Client, monkeypatch: pytest.MonkeyPat
     client.force_login(User.objects.create(username="admin", is_admin=True))
 
     def ask(path: str) -> Any:
-        htmx = "part=" in path or "first=" in path or "palette" in path or "connect" in path
+        htmx = any(word in path for word in ("part=", "first=", "palette", "connect", "keys/new"))
         return client.get(path, headers={"HX-Request": "true"} if htmx else {})
 
     yield ask

@@ -42,6 +42,10 @@ PAGES = {
     "users": "dashboard/users",
     "settings": "dashboard/settings",
     "admin": "admin/",
+    "admin-entries": "admin/registry/entry/",
+    "admin-entry": "admin/registry/entry/1/change/",
+    "admin-sources": "admin/registry/source/",
+    "admin-servers": "admin/servers/server/",
 }
 #: Pages of things that an empty hub does not have.
 OF_DEMO = {
