@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
@@ -38,8 +37,7 @@ def prune_rollups() -> int:
     now, removed = int(time.time()), 0
     ages = [(Q(span=span), days) for span, days in KEPT_DAYS.items()]
     for rows, days in [*ages, (Q(span=Span.HOUR) & ~Q(level__in=COARSE_LEVELS), HOURS_KEPT_DAYS)]:
-        old = CallRollup.objects.filter(rows, start__lt=now - days * _DAY)
-        removed += _in_batches(lambda size, old=old: _remove(old, size), None)  # type: ignore[misc]
+        removed += _remove_all(CallRollup.objects.filter(rows, start__lt=now - days * _DAY))
     return removed
 
 
@@ -54,12 +52,24 @@ def _remove_calls(before: int, size: int) -> int:
     return len(ids)
 
 
-@transaction.atomic
-def _remove(rows: QuerySet[Any], size: int) -> int:
-    ids = list(rows.order_by().values_list("pk", flat=True)[:size])
-    if ids:
-        rows.model._default_manager.filter(pk__in=ids)._raw_delete(rows.db)
-    return len(ids)
+def _remove_all(rows: QuerySet[CallRollup]) -> int:
+    """Remove rows, each looked at once: a search that began anew with every batch would wade through what is gone.
+
+    Thousands of keys are read at a time, outside of any transaction, as looking for them takes longer than a batch may.
+    """
+    removed, last = 0, 0
+    while found := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:MOST]):
+        last = found[-1]
+        removed += _in_batches(lambda size, found=found: _remove(found, size), None)  # type: ignore[misc]
+    return removed
+
+
+def _remove(ids: list[int], size: int) -> int:
+    """Remove the first of these roll-ups, from the list as well."""
+    batch = ids[:size]
+    del ids[:size]
+    CallRollup.objects.filter(pk__in=batch)._raw_delete(CallRollup.objects.db)
+    return len(batch)
 
 
 def _in_batches(remove: Callable[[int], int], most: int | None) -> int:
