@@ -150,7 +150,7 @@ class Cluster:
         command = ["-m", "uvicorn", "mcphub.asgi:application", "--host", "127.0.0.1", "--port", str(port)]
         process = self._start(*command, "--no-access-log", port=port)
         found = TestHub(f"http://127.0.0.1:{port}", process, self.key, self._folder / "data")
-        process.wait_for_output("startup complete", 60)
+        process.wait_for_output("Uvicorn running on", 60)  # only now it listens
         return found
 
     def whole(self) -> tuple[Running, list[TestHub]]:
