@@ -13,8 +13,7 @@ WORKDIR /app
 COPY requirements.txt .
 RUN pip install -r requirements.txt uv
 COPY . .
-RUN MCPHUB_DATA_DIR=/tmp/build python manage.py collectstatic --noinput --verbosity 0 && rm -rf /tmp/build \
- && useradd --create-home --uid 1000 mcphub && install -d -o mcphub /data
+RUN useradd --create-home --uid 1000 mcphub && install -d -o mcphub /data
 
 USER mcphub
 ENV MCPHUB_DATA_DIR=/data HOST=0.0.0.0

@@ -283,7 +283,6 @@ def _edition() -> str:
 
 # The edition is part of the address, so browsers may keep what they loaded for ever.
 STATIC_URL = f"{BASE_PATH}/static/{_edition()}/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Serves from the apps' folders as they are: nothing to collect before the first start.
 WHITENOISE_USE_FINDERS = True
