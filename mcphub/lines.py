@@ -8,16 +8,22 @@ everything the log book gets. Named by `settings.LOGGING`. Above: settings. Belo
 from __future__ import annotations
 
 import logging
+import math
 import os
+import time
 from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
+from redis.exceptions import RedisError
 
 from mcphub.context import call_id, request_id
 from mcphub.secrecy import secrecy
 
 _AS_LEVEL = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+#: Seconds between two lines about the same outage.
+_REPEAT = 60.0
 
 servers = logging.getLogger("mcphub.servers")
 
@@ -30,6 +36,26 @@ class PlainFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return secrecy.hide(super().format(record))
+
+
+class OutageFilter(logging.Filter):
+    """Channels tells every second, with a traceback, that Redis cannot be reached: one line a minute is kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told = -math.inf
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        failure = record.exc_info[1] if record.exc_info else None
+        if not isinstance(failure, (OSError, RedisError)):
+            return True
+        now = time.monotonic()
+        if now - self._told < _REPEAT:
+            return False
+        self._told = now
+        record.msg, record.args, record.exc_info = "Redis cannot be reached: %s", (failure,), None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        return True
 
 
 def json_formatter() -> logging.Formatter:

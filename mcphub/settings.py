@@ -374,6 +374,10 @@ LOGGING: dict[str, Any] = {
         "book": {"class": "activities.logs.BookHandler"},
     },
     "root": {"handlers": ["console", "book"], "level": LOG_LEVEL},
-    # The servers' lines are in the book already.
-    "loggers": {"mcphub.servers": {"handlers": ["console"], "level": "DEBUG", "propagate": False}},
+    "filters": {"outage": {"()": "mcphub.lines.OutageFilter"}},
+    "loggers": {
+        # The servers' lines are in the book already.
+        "mcphub.servers": {"handlers": ["console"], "level": "DEBUG", "propagate": False},
+        "channels_redis.pubsub": {"filters": ["outage"]},
+    },
 }
