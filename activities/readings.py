@@ -243,35 +243,56 @@ def _of_outcome(row: Mapping[str, Any], outcome: str) -> int:
 
 def page(asked: Criteria, first: int, length: int) -> list[CallRecord]:
     """Calls `first` to `first + length`, newest first, with their payloads."""
+    stretches: Iterable[Criteria] = (asked,)
     if asked.is_summed and (first > _FAR or asked.level in _UNINDEXED):
-        asked, first = _sought(asked, first, length)
-    return list(asked.calls().select_related("payload")[first : first + length])
+        stretches, first = _stretches(asked, first, length)
+    found: list[CallRecord] = []
+    for stretch in stretches:
+        found += stretch.calls().select_related("payload")[first : first + length - len(found)]
+        first = 0
+        if len(found) >= length:
+            break
+    return found
 
 
-def _sought(asked: Criteria, first: int, length: int) -> tuple[Criteria, int]:
-    """The same page within the days that hold it. The database would walk over all that is newer, and for rare names
-    over all that is older.
+def _stretches(asked: Criteria, first: int, length: int) -> tuple[list[Criteria], int]:
+    """The times that hold a page, newest first, and how many calls of the first one come before it.
+
+    Roll-ups know the days. Without them the database would walk over all that is newer than a deep page, and for names
+    that rarely meet over all the calls of one of them.
     """
     parts = _parts(asked)
     if parts.days is None or parts.days.since is None:
-        return asked, first
-    begin = parts.days.since
-    newest = asked.within(parts.days.until + 1, None) if parts.days.until is not None else None
-    seen = skipped = 0 if newest is None else count(newest)
-    if seen > first:
-        return asked, first
-    end = parts.days.until
+        return [asked], first
+    found: list[Criteria] = []
+    left = first + length
+    if parts.days.until is not None:
+        newest = asked.within(parts.days.until + 1, None)
+        calls = count(newest)
+        left -= calls
+        if calls > first:
+            found.append(newest)
+        else:
+            first -= calls
     days = parts.days.rollups(Span.DAY).values("start").order_by().annotate(**_OF_OUTCOMES)
+    whole: list[tuple[int, int]] = []
     for day in days.order_by("-start"):
-        seen += _of_outcome(day, asked.outcome)
-        if seen <= first:
-            skipped, end = seen, day["start"] * 1000 - 1
-        if seen >= first + length:
-            begin = day["start"] * 1000
+        if left <= 0:
             break
-    else:
-        begin = asked.since if asked.since is not None else 0  # what is older than whole days may belong to it
-    return asked.within(begin, end), first - skipped
+        calls = _of_outcome(day, asked.outcome)
+        left -= calls
+        if not found and not whole and calls <= first:
+            first -= calls
+            continue
+        begin = day["start"] * 1000
+        if whole and whole[-1][0] == begin + _DAY_MS:
+            whole[-1] = (begin, whole[-1][1])
+        elif calls:
+            whole.append((begin, begin + _DAY_MS - 1))
+    found += [asked.within(begin, end) for begin, end in whole]
+    if left > 0:
+        found.append(asked.within(None, parts.days.since - 1))
+    return found, first
 
 
 # -- series ----------------------------------------------------------------------------------------------------------

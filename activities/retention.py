@@ -1,6 +1,6 @@
 """Retention: calls and roll-ups that are older than anyone wants, removed in batches that nobody notices.
 
-A batch takes a few milliseconds and is followed by a pause of the same length, so that whoever wants to write has to
+A batch takes a few milliseconds and is followed by a pause of twice the length, so that whoever wants to write has to
 wait for one batch at most. Above: `actions`. Below: `models`, `rollups`.
 """
 
@@ -18,7 +18,7 @@ from activities.rollups import COARSE_LEVELS, HOURS_KEPT_DAYS, KEPT_DAYS
 
 #: What one batch should take, in seconds, and the bounds of its size in rows.
 AIM = 0.01
-LEAST, MOST = 100, 5_000
+LEAST, MOST = 100, 2_000
 _DAY = 86_400
 
 
@@ -82,7 +82,7 @@ def _in_batches(remove: Callable[[int], int], most: int | None) -> int:
         if count < size:
             break
         size = max(LEAST, min(MOST, int(size * min(2.0, AIM / max(took, 0.0005)))))
-        time.sleep(max(AIM, took))
+        time.sleep(2 * max(AIM, took))
     return removed
 
 

@@ -29,8 +29,10 @@ class Load:
 _SCALE = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 
-def wrk(url: str, body: bytes, headers: Mapping[str, str], *, connections: int, seconds: int = 5) -> Load:
-    """Post `body` again and again from one thread."""
+def wrk(
+    url: str, body: bytes, headers: Mapping[str, str], *, connections: int, seconds: int = 5, pause: float = 0
+) -> Load:
+    """Post `body` again and again from one thread; a connection pauses about so many milliseconds after an answer."""
     if shutil.which("wrk") is None:
         sys.exit("benchmarks need wrk: apt-get install wrk")
     with tempfile.NamedTemporaryFile("w", suffix=".lua", delete=False) as script:
@@ -38,6 +40,8 @@ def wrk(url: str, body: bytes, headers: Mapping[str, str], *, connections: int, 
         script.write(f"wrk.body = {_lua(body.decode())}\n")
         for name, value in headers.items():
             script.write(f"wrk.headers[ {_lua(name)} ] = {_lua(value)}\n")
+        if pause:
+            script.write(f"function delay() return math.random(0, {round(2 * pause)}) end\n")
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", script.name, url]
     told = subprocess.run(command, capture_output=True, text=True, check=True)
     Path(script.name).unlink()

@@ -16,9 +16,9 @@ from benchmarks.harness import Load, wrk
 from tests.tools.hub import META, TestHub, hub
 from tests.tools.processes import fixture_command, until
 
-ROUNDS = 5
+#: Turns of each kind: a short look at a steady 5,000 calls/s, then a minute of as many as two clients can make.
+PACED, FULL = 3, 6
 SECONDS = 10
-CONNECTIONS = 2
 
 
 def run() -> None:
@@ -26,35 +26,42 @@ def run() -> None:
     command, *arguments = fixture_command("raw_stdio")
     with hub({"raw": {"command": command, "args": arguments}}) as running:
         tool = next(name for name in running.tools() if "echo" in name)
-        _load(running, tool, 3)
-        loads: dict[bool, list[Load]] = {False: [], True: []}
-        cost: dict[bool, list[float]] = {False: [], True: []}
-        recorded = _stored(running)
-        for _ in range(ROUNDS):
-            for enabled in (False, True):
-                running.api("PUT", "/system-config", {"activityLog": {"enabled": enabled}})
-                time.sleep(0.5)
-                before = _cpu(running)
-                loads[enabled].append(_load(running, tool, SECONDS))
-                cost[enabled].append((_cpu(running) - before) / (loads[enabled][-1].per_second * SECONDS))
-        for enabled, found in loads.items():
-            spent = statistics.median(cost[enabled]) * 1e6
-            print(f"recording {'on ' if enabled else 'off'}  {_middle(found)}   CPU of the hub {spent:.0f} µs a call")
-        off, on = (statistics.median(each.p50 for each in loads[enabled]) for enabled in (False, True))
-        print(f"median latency changes by {100 * (on - off) / off:+.1f} %")
-        sent = sum(each.per_second * SECONDS for each in loads[True])
-        until(lambda: _waiting(running) == 0, 30, "an empty queue of records")
-        print(
-            f"sent with recording on: about {sent:,.0f};",
-            f"stored: {_stored(running) - recorded:,}; lost: {_lost(running)}",
-        )
+        _load(running, tool, 3, connections=2)
+        print("about 5,000 calls/s, as 8 clients make them that rest for a millisecond")
+        _compare(running, tool, PACED, connections=8, pause=1)
+        print("as many as 2 clients can make")
+        _compare(running, tool, FULL, connections=2)
 
 
-def _load(running: TestHub, tool: str, seconds: int) -> Load:
+def _compare(running: TestHub, tool: str, rounds: int, **how: int) -> None:
+    loads: dict[bool, list[Load]] = {False: [], True: []}
+    cost: dict[bool, list[float]] = {False: [], True: []}
+    recorded, dropped = _stored(running), _lost(running)
+    for _ in range(rounds):
+        for enabled in (False, True):
+            running.api("PUT", "/system-config", {"activityLog": {"enabled": enabled}})
+            time.sleep(0.5)
+            before = _cpu(running)
+            loads[enabled].append(_load(running, tool, SECONDS, **how))
+            cost[enabled].append((_cpu(running) - before) / (loads[enabled][-1].per_second * SECONDS))
+    for enabled, found in loads.items():
+        spent = statistics.median(cost[enabled]) * 1e6
+        print(f"recording {'on ' if enabled else 'off'}  {_middle(found)}   CPU of the hub {spent:.0f} µs a call")
+    off, on = (statistics.median(each.p50 for each in loads[enabled]) for enabled in (False, True))
+    print(f"median latency changes by {100 * (on - off) / off:+.1f} %")
+    sent = sum(each.per_second * SECONDS for each in loads[True])
+    until(lambda: _waiting(running) == 0, 30, "an empty queue of records")
+    print(
+        f"sent with recording on: about {sent:,.0f};",
+        f"stored: {_stored(running) - recorded:,}; lost: {_lost(running) - dropped}",
+    )
+
+
+def _load(running: TestHub, tool: str, seconds: int, **how: int) -> Load:
     params = {"name": tool, "arguments": {"text": "x" * 200}, "_meta": META}
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
     headers = running.headers("tools/call", tool)
-    return wrk(f"{running.url}/mcp", body, headers, connections=CONNECTIONS, seconds=seconds)
+    return wrk(f"{running.url}/mcp", body, headers, seconds=seconds, **how)
 
 
 def _cpu(running: TestHub) -> float:

@@ -92,7 +92,10 @@ def hidden(text: str) -> str:
 def is_harmless(text: str) -> bool:
     """Whether a text surely holds no secret that names or shapes tell; a look that costs far less than masking."""
     low = text.lower()
-    return not any(clue in low for clue in _CLUES)
+    for clue in _CLUES:  # noqa: SIM110 (every payload comes by here, and a generator would double the time)
+        if clue in low:
+            return False
+    return True
 
 
 def scrubbed(text: str) -> str:

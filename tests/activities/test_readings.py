@@ -94,16 +94,22 @@ def test_all_levels_and_spans_tell_the_same_total() -> None:
 
 def test_deep_pages_are_the_same_as_walking_there(monkeypatch: pytest.MonkeyPatch) -> None:
     stored(many(900, days=8))
-    monkeypatch.setattr(readings, "_FAR", -1)
     now = int(time.time() * 1000)
+    rare = {"username": frozenset({"rare"}), "server": frozenset({"time"})}
+    stored([call(username="rare", server="time", started=now / 1000 - days * 86_400) for days in (0, 1.9, 2, 5.1, 7.4)])
+    monkeypatch.setattr(readings, "_FAR", -1)
     for asked in (
         Criteria(),
         Criteria(until=now - 100_000_000),
         Criteria({"server": frozenset({"time"})}, outcome="error"),
+        Criteria(rare),
+        Criteria(rare, until=now - 2 * 86_400_000),
+        Criteria({**rare, "server": frozenset({"never met"})}),
     ):
         rows = list(asked.calls().values_list("id", flat=True))
-        found = [row.id for first in range(0, len(rows), 97) for row in readings.page(asked, first, 97)]
-        assert found == rows
+        for length in (2, 97):
+            found = [row.id for first in range(0, len(rows) + 1, length) for row in readings.page(asked, first, length)]
+            assert found == rows
         assert readings.count(asked) == len(rows)
 
 

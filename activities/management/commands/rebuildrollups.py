@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Max, Min
 
 from activities import rollups
@@ -22,6 +22,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         with transaction.atomic():
             self._rebuild()
+        with connection.cursor() as cursor:
+            # The database's planner knows nothing yet of so many rows, and would search for old ones the long way.
+            cursor.execute(f"ANALYZE {CallRollup._meta.db_table}")
         prune_rollups()
         self.stdout.write(f"{CallRollup.objects.count()} rows.")
 
