@@ -36,7 +36,8 @@ def below(pid: int) -> set[int]:
     return found
 
 
-def test_one_command_runs_all_parts_restarts_what_ends_and_leaves_nothing() -> None:
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_one_command_runs_all_parts_restarts_what_ends_and_leaves_nothing(end: signal.Signals) -> None:
     if shutil.which("redis-server") is None:
         pytest.skip("needs the program redis-server")
     try:
@@ -56,6 +57,6 @@ def test_one_command_runs_all_parts_restarts_what_ends_and_leaves_nothing() -> N
 
         everything = below(process.pid)
         assert len(everything) >= 6  # two web processes, two workers, beat, the server's child
-        process.process.terminate()
+        process.process.send_signal(end)
         process.process.wait(timeout=60)
-        until(lambda: not any(map(is_alive, everything)), 20, "all parts to be gone")
+        until(lambda: not any(map(is_alive, everything)), 40, "all parts to be gone")

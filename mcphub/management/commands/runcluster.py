@@ -7,6 +7,7 @@ In production a process supervisor or containers do this (compose.yaml).
 
 from __future__ import annotations
 
+import ctypes
 import signal
 import subprocess
 import sys
@@ -23,6 +24,9 @@ from mcphub.management.commands.preparehub import prepare
 PAUSE = 1.0
 GRACE = 30.0
 
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
+
 
 class Command(BaseCommand):
     help = "Run web processes, workers and beat on this machine (needs DATABASE_URL and REDIS_URL)."
@@ -38,7 +42,7 @@ class Command(BaseCommand):
         for number in range(options["web"]):
             self.stdout.write(f"web-{number + 1}: http://{settings.HOST}:{settings.PORT + number}{settings.BASE_PATH}")
         asked = threading.Event()
-        for wanted in (signal.SIGINT, signal.SIGTERM):
+        for wanted in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(wanted, lambda number, frame: asked.set())
         parts = [Part(name, command, self.stdout) for name, command in commands(**options).items()]
         asked.wait()
@@ -76,7 +80,11 @@ class Part:
         while not self._stopping.is_set():
             # A session of its own: Ctrl-C reaches this command only, which then asks each part once.
             self._process = subprocess.Popen(
-                self._command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+                self._command,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_end_with_parent,
             )
             assert self._process.stdout is not None
             for line in self._process.stdout:
@@ -85,6 +93,11 @@ class Part:
             if not self._stopping.is_set():
                 self._out.write(f"{self._name} | ended with status {status}; starting it again")
                 self._stopping.wait(PAUSE)
+
+
+def _end_with_parent() -> None:
+    """Between fork and exec: the kernel asks the part to end when this command is gone, however it went."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def commands(web: int, workers: int, **options: Any) -> dict[str, list[str]]:
