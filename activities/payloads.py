@@ -32,20 +32,20 @@ def kept(call: Remembered) -> Payload | None:
     """The payloads of a call as they are stored; None where the setting stores none."""
     if call.input is None and call.output is None:
         return None
-    sides = [None if raw is None else raw.decode(errors="replace") for raw in (call.input, call.output)]
     # Looked at together: nearly all calls have nothing to hide, and this is done while the hot path waits for the lock.
-    text = "\n".join(filter(None, sides))
+    text = b"\n".join(filter(None, (call.input, call.output))).decode(errors="replace")
     harmless = is_harmless(text) and not secrecy.occurs(text, call.server)
     return Payload(
         call.id,
-        _kept(call.input, sides[0], call.request_size, call.server, harmless),
-        _kept(call.output, sides[1], call.response_size, call.server, harmless),
+        _kept(call.input, call.request_size, call.server, harmless),
+        _kept(call.output, call.response_size, call.server, harmless),
     )
 
 
-def _kept(raw: bytes | None, text: str | None, length: int, server: str, harmless: bool) -> str | None:
-    if raw is None or text is None:
+def _kept(raw: bytes | None, length: int, server: str, harmless: bool) -> str | None:
+    if raw is None:
         return None
+    text = raw.decode(errors="replace")
     if harmless:
         # Nothing in it could be masked, so it need not be taken apart; the recorder cut it if it is no JSON.
         return text if _is_json(raw) else _cut(text, length, server)

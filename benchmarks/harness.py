@@ -30,7 +30,7 @@ _SCALE = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 
 def wrk(
-    url: str, body: bytes, headers: Mapping[str, str], *, connections: int, seconds: int = 5, pause: float = 0
+    url: str, body: bytes, headers: Mapping[str, str], *, connections: int, seconds: int = 5, pause: int = 0
 ) -> Load:
     """Post `body` again and again from one thread; a connection pauses about so many milliseconds after an answer."""
     if shutil.which("wrk") is None:
@@ -41,7 +41,7 @@ def wrk(
         for name, value in headers.items():
             script.write(f"wrk.headers[ {_lua(name)} ] = {_lua(value)}\n")
         if pause:
-            script.write(f"function delay() return math.random(0, {round(2 * pause)}) end\n")
+            script.write(f"function delay() return math.random(0, {2 * pause}) end\n")
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", script.name, url]
     told = subprocess.run(command, capture_output=True, text=True, check=True)
     Path(script.name).unlink()

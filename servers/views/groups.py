@@ -55,10 +55,8 @@ def group(request: HttpRequest, key: str) -> HttpResponse:
 @page
 def more_choices(request: HttpRequest) -> HttpResponse:
     """The next servers that may be picked; the editor asks for them as soon as it is shown."""
-    viewer, key = viewer_of(request), request.GET.get("group", "")
-    spec = _seen(viewer, key) if key else None
-    draft = composing.draft_of(spec) if spec else composing.Draft()
-    context = {"group": spec, **_choices(viewer, draft, first_row(request.GET))}
+    group, draft = _asked(request)
+    context = {"group": group, **_choices(viewer_of(request), draft, first_row(request.GET))}
     return render(request, "groups/_choices.html", context, fragment="groups/_choices.html")
 
 
@@ -66,9 +64,7 @@ def more_choices(request: HttpRequest) -> HttpResponse:
 @page
 def pick(request: HttpRequest) -> HttpResponse:
     """What of one server may be picked, unfolded in the editor; as it is picked in `?group=`, where there is one."""
-    viewer, key = viewer_of(request), request.GET.get("group", "")
-    draft = composing.draft_of(_seen(viewer, key)) if key else composing.Draft()
-    choice = composing.choice(viewer, request.GET.get("server", ""), draft)
+    choice = composing.choice(viewer_of(request), request.GET.get("server", ""), _asked(request)[1])
     if choice is None:
         raise NotFound("There is no such server.")
     return render(request, "groups/_picks.html", {"choice": choice}, fragment="groups/_picks.html")
@@ -119,6 +115,15 @@ def _seen(viewer: Actor, key: str) -> GroupSpec:
     if found is None or not may_see(principal_of(viewer), found):
         raise NotFound("There is no such group.")
     return found
+
+
+def _asked(request: HttpRequest) -> tuple[GroupSpec | None, composing.Draft]:
+    """The group of `?group=` and what is in it; None and an empty draft for a new one."""
+    key = request.GET.get("group", "")
+    if not key:
+        return None, composing.Draft()
+    group = _seen(viewer_of(request), key)
+    return group, composing.draft_of(group)
 
 
 def _editor(viewer: Actor, draft: composing.Draft) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.tools.cluster import PrivateRedis
+from tests.tools.cluster import PrivateRedis, need_redis_server
 
 REDIS_URL = os.environ.get("TEST_REDIS") or "redis://127.0.0.1:6379/0"
 
@@ -50,8 +49,7 @@ def prefix(redis_url: str) -> Iterator[str]:
 @pytest.fixture
 def private_redis(tmp_path: Path) -> Iterator[PrivateRedis]:
     """A running redis-server that the test may kill."""
-    if shutil.which("redis-server") is None:
-        pytest.skip("needs the program redis-server")
+    need_redis_server()
     server = PrivateRedis(tmp_path)
     server.start()
     yield server

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import threading
 import time
@@ -13,10 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
-from tests.tools.cluster import POSTGRES, Cluster, cluster
+from tests.tools.cluster import Cluster, cluster
 from tests.tools.hub import TestHub, stdio
 from tests.tools.processes import Running, is_alive, until
 
@@ -113,12 +111,6 @@ def in_background(work: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]
 
 @pytest.fixture(scope="module")
 def module_crew() -> Iterator[Crew]:
-    if shutil.which("redis-server") is None:
-        pytest.skip("needs the program redis-server")
-    try:
-        psycopg.connect(f"{POSTGRES}/postgres", connect_timeout=3).close()
-    except psycopg.OperationalError as failure:
-        pytest.skip(f"needs PostgreSQL at {POSTGRES}: {failure}")
     with cluster({server: stdio("--name", server) for server in SERVERS}) as found:
         yield Crew(found)
 

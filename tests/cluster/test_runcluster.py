@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 from pathlib import Path
 
-import psycopg
 import pytest
 
-from tests.tools.cluster import POSTGRES, cluster
+from tests.tools.cluster import cluster
 from tests.tools.hub import TestHub, stdio
 from tests.tools.processes import is_alive, until
 
@@ -38,12 +36,6 @@ def below(pid: int) -> set[int]:
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
 def test_one_command_runs_all_parts_restarts_what_ends_and_leaves_nothing(end: signal.Signals) -> None:
-    if shutil.which("redis-server") is None:
-        pytest.skip("needs the program redis-server")
-    try:
-        psycopg.connect(f"{POSTGRES}/postgres", connect_timeout=2).close()
-    except psycopg.OperationalError as failure:
-        pytest.skip(f"needs PostgreSQL at {POSTGRES}: {failure}")
     with cluster({"echo": stdio()}) as found:
         process, webs = found.whole()
         for web in webs:

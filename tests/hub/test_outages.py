@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -84,8 +83,6 @@ def postgres() -> Iterator[PrivatePostgres]:
 @pytest.fixture(scope="module")
 def many(postgres: PrivatePostgres) -> Iterator[Cluster]:
     """One worker; the tests start web processes."""
-    if shutil.which("redis-server") is None:
-        pytest.skip("needs the program redis-server")
     with cluster({"raw": stdio()}, postgres) as found:
         found.worker()
         yield found

@@ -18,6 +18,7 @@ from pytest_django import Settings
 from mcphub.actor import HUB
 from registry.actions import change_entry, delete_entry
 from registry.models import Entry, Source
+from tests.tools.cluster import postgres_server
 from tests.tools.rest import Caller
 
 pytestmark = pytest.mark.django_db
@@ -103,7 +104,7 @@ def rest(settings: Settings) -> Iterator[PostgRest]:
 def database(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
     """A schema of its own in a real PostgreSQL."""
     schema = f"supabase_{secrets.token_hex(4)}"
-    with psycopg.connect(POSTGRES, autocommit=True) as connection:
+    with postgres_server(POSTGRES) as connection:
         connection.execute(f"CREATE SCHEMA {schema}")  # type: ignore[arg-type]
         connection.execute(f"SET search_path = {schema}")  # type: ignore[arg-type]
         settings.SUPABASE_DB_URL = f"{POSTGRES}?options=-csearch_path%3D{schema}"

@@ -18,12 +18,27 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 import redis
 
 from tests.tools.hub import TestHub, hub_environment, settings_for
 from tests.tools.processes import REPOSITORY, Running, free_port, port_open, start, until
 
 POSTGRES = os.environ.get("TEST_POSTGRES") or "postgresql://postgres@127.0.0.1:5432"
+
+
+def need_redis_server() -> None:
+    """Skip the test where the program is not installed."""
+    if shutil.which("redis-server") is None:
+        pytest.skip("needs the program redis-server")
+
+
+def postgres_server(url: str) -> psycopg.Connection[Any]:
+    """A connection to a running PostgreSQL; skips the test where there is none."""
+    try:
+        return psycopg.connect(url, autocommit=True, connect_timeout=3)
+    except psycopg.OperationalError as failure:
+        pytest.skip(f"needs PostgreSQL at {url}: {failure}")
 
 
 class PrivateRedis:
@@ -197,6 +212,7 @@ def cluster(servers: Mapping[str, Any], database: PrivatePostgres | None = None)
 
     `database`: a running PostgreSQL to use instead of a new database on this machine's.
     """
+    need_redis_server()
     folder = Path(tempfile.mkdtemp(prefix="mcphub-cluster-"))
     redis_server = PrivateRedis(folder)
     with _database() if database is None else contextlib.nullcontext(database.url) as database_url:
@@ -215,7 +231,7 @@ def cluster(servers: Mapping[str, Any], database: PrivatePostgres | None = None)
 def _database() -> Iterator[str]:
     """The address of an empty database, dropped afterwards."""
     name = f"mcphub_cluster_{secrets.token_hex(4)}"
-    with psycopg.connect(f"{POSTGRES}/postgres", autocommit=True) as connection:
+    with postgres_server(f"{POSTGRES}/postgres") as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
         try:
             yield f"{POSTGRES}/{name}"
