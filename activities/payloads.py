@@ -7,17 +7,21 @@ cut by the recorder, as it was longer than the setting keeps, becomes an object 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import msgspec
 
 from mcphub.gateway.calls import CallRecord as Remembered
-from mcphub.masking import is_harmless, masked
+from mcphub.masking import masked, suspicious
 from mcphub.secrecy import secrecy
 
 #: Characters of the beginning of a cut payload that are kept.
 PREVIEW = 2_000
 #: Shown where the setting `activityLog` stores no payloads.
 OMITTED = json.dumps({"_omitted": True, "_reason": "Payloads are not stored (activityLog)."}, indent=2)
+
+
+_ANY = msgspec.json.Decoder(msgspec.Raw)
 
 
 class Payload(msgspec.Struct, frozen=True, gc=False):
@@ -28,27 +32,29 @@ class Payload(msgspec.Struct, frozen=True, gc=False):
     output: str | None
 
 
-def kept(call: Remembered) -> Payload | None:
-    """The payloads of a call as they are stored; None where the setting stores none."""
-    if call.input is None and call.output is None:
-        return None
-    # Looked at together: nearly all calls have nothing to hide, and this is done while the hot path waits for the lock.
-    text = b"\n".join(filter(None, (call.input, call.output))).decode(errors="replace")
-    harmless = is_harmless(text) and not secrecy.occurs(text, call.server)
+def kept(calls: Sequence[Remembered]) -> list[Payload]:
+    """The payloads of these calls as they are stored; none of those whose payloads the setting does not store."""
+    calls = [call for call in calls if call.input is not None or call.output is not None]
+    # Looked through together: nearly all have nothing to hide, and the hot path waits while Python does it one by one.
+    suspects = suspicious([(call.input or b"") + b"\n" + (call.output or b"") for call in calls])
+    return [_payload(call, number in suspects) for number, call in enumerate(calls)]
+
+
+def _payload(call: Remembered, suspect: bool) -> Payload:
     return Payload(
         call.id,
-        _kept(call.input, call.request_size, call.server, harmless),
-        _kept(call.output, call.response_size, call.server, harmless),
+        _kept(call.input, call.request_size, call.server, suspect),
+        _kept(call.output, call.response_size, call.server, suspect),
     )
 
 
-def _kept(raw: bytes | None, length: int, server: str, harmless: bool) -> str | None:
+def _kept(raw: bytes | None, length: int, server: str, suspect: bool) -> str | None:
     if raw is None:
         return None
     text = raw.decode(errors="replace")
-    if harmless:
-        # Nothing in it could be masked, so it need not be taken apart; the recorder cut it if it is no JSON.
-        return text if _is_json(raw) else _cut(text, length, server)
+    if not suspect and _is_json(raw):  # else the recorder cut it
+        # Nothing in it looks like a secret, so it need not be taken apart.
+        return secrecy.hide_known(text, server)
     try:
         return secrecy.hide_known(msgspec.json.encode(masked(msgspec.json.decode(raw))).decode(), server)
     except (msgspec.DecodeError, RecursionError):
@@ -57,7 +63,7 @@ def _kept(raw: bytes | None, length: int, server: str, harmless: bool) -> str | 
 
 def _is_json(raw: bytes) -> bool:
     try:
-        msgspec.json.decode(raw, type=msgspec.Raw)
+        _ANY.decode(raw)
     except msgspec.DecodeError:
         return False
     return True

@@ -244,7 +244,8 @@ def _of_outcome(row: Mapping[str, Any], outcome: str) -> int:
 def page(asked: Criteria, first: int, length: int) -> list[CallRecord]:
     """Calls `first` to `first + length`, newest first, with their payloads."""
     stretches: Iterable[Criteria] = (asked,)
-    if asked.is_summed and (first > _FAR or asked.level in _UNINDEXED):
+    several = any(len(names) > 1 for names in asked.names.values())
+    if asked.is_summed and (first > _FAR or several or asked.level in _UNINDEXED):
         stretches, first = _stretches(asked, first, length)
     found: list[CallRecord] = []
     for stretch in stretches:
@@ -258,8 +259,8 @@ def page(asked: Criteria, first: int, length: int) -> list[CallRecord]:
 def _stretches(asked: Criteria, first: int, length: int) -> tuple[list[Criteria], int]:
     """The times that hold a page, newest first, and how many calls of the first one come before it.
 
-    Roll-ups know the days. Without them the database would walk over all that is newer than a deep page, and for names
-    that rarely meet over all the calls of one of them.
+    Roll-ups know the days. Without them the database would walk over all that is newer than a deep page, for names that
+    rarely meet over all the calls of one of them, and may put all the calls of several names in order for one page.
     """
     parts = _parts(asked)
     if parts.days is None or parts.days.since is None:

@@ -1,13 +1,15 @@
 """Retention: calls and roll-ups that are older than anyone wants, removed in batches that nobody notices.
 
 A batch takes a few milliseconds and is followed by a pause of twice the length, so that whoever wants to write has to
-wait for one batch at most. Above: `actions`. Below: `models`, `rollups`.
+wait for one batch at most; and what reaches the disk late is this module's to wait for, not that of whoever writes next
+(`_removing`, `_settle`). Above: `actions`. Below: `models`, `rollups`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
@@ -19,6 +21,9 @@ from activities.rollups import COARSE_LEVELS, HOURS_KEPT_DAYS, KEPT_DAYS
 #: What one batch should take, in seconds, and the bounds of its size in rows.
 AIM = 0.01
 LEAST, MOST = 100, 2_000
+#: How often what was removed is carried over to SQLite's file, in seconds: rarely enough that pages which many batches
+#: change are carried once, often enough that it is never left to others (see wal_autocheckpoint in the settings).
+SETTLE = 0.2
 _DAY = 86_400
 
 
@@ -41,14 +46,14 @@ def prune_rollups() -> int:
     return removed
 
 
-@transaction.atomic
 def _remove_calls(before: int, size: int) -> int:
     oldest = CallRecord.objects.filter(started__lt=before).order_by("started").values_list("id", flat=True)[:size]
-    ids = list(oldest)
-    if ids:
-        # Past the model layer's collector, which would fetch every row to look for what hangs on it.
-        CallPayload.objects.filter(call__in=ids)._raw_delete(CallPayload.objects.db)
-        CallRecord.objects.filter(id__in=ids)._raw_delete(CallRecord.objects.db)
+    with _removing():
+        ids = list(oldest)
+        if ids:
+            # Past the model layer's collector, which would fetch every row to look for what hangs on it.
+            CallPayload.objects.filter(call__in=ids)._raw_delete(CallPayload.objects.db)
+            CallRecord.objects.filter(id__in=ids)._raw_delete(CallRecord.objects.db)
     return len(ids)
 
 
@@ -68,17 +73,41 @@ def _remove(ids: list[int], size: int) -> int:
     """Remove the first of these roll-ups, from the list as well."""
     batch = ids[:size]
     del ids[:size]
-    CallRollup.objects.filter(pk__in=batch)._raw_delete(CallRollup.objects.db)
+    with _removing():
+        CallRollup.objects.filter(pk__in=batch)._raw_delete(CallRollup.objects.db)
     return len(batch)
 
 
+@contextlib.contextmanager
+def _removing() -> Iterator[None]:
+    """A transaction that takes nothing from the others' share of the disk.
+
+    PostgreSQL need not have it on disk before going on: what a crash brings back is removed by the next run.
+    """
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL synchronous_commit = off")
+        yield
+
+
+def _settle() -> None:
+    """Have SQLite carry over to its file what was removed; else the commit of whoever writes next would wait for it."""
+    if connection.vendor == "sqlite" and not connection.in_atomic_block:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+
 def _in_batches(remove: Callable[[int], int], most: int | None) -> int:
-    removed, size = 0, LEAST
+    removed, size, settled = 0, LEAST, time.monotonic()
     while most is None or removed < most:
         began = time.monotonic()
         count = remove(size if most is None else min(size, most - removed))
         took = time.monotonic() - began
         removed += count
+        if time.monotonic() - settled > SETTLE:
+            _settle()
+            settled = time.monotonic()
         if count < size:
             break
         size = max(LEAST, min(MOST, int(size * min(2.0, AIM / max(took, 0.0005)))))

@@ -1,9 +1,8 @@
 """DatabaseCallSink: batches of call records into the database, payloads masked, sums included.
 
 Implements `gateway.ports.CallSink`. A batch is one transaction and may be stored twice without harm: the calls' own
-ids are the keys. It is handed over as one JSON text and taken apart by the database: rows made in Python cost ten times
-more for each call, all of it under the interpreter lock that the hot path needs (docs/decisions/0040).
-Above: `hub`. Below: `models`, `rollups`, `payloads`.
+ids are the keys. It is handed over as a whole (`staging`), and the database makes rows and sums of it, outside of the
+interpreter lock that the hot path needs (docs/decisions/0040). Above: `hub`. Below: `models`, `rollups`, `payloads`.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from django.db import DataError, connection, transaction
 from activities import rollups
 from activities.models import CallPayload, CallRecord
 from activities.payloads import kept
+from activities.staging import staged
 from mcphub.bridge import write_in_database
 from mcphub.gateway.calls import CallRecord as Remembered
 from mcphub.secrecy import secrecy
@@ -48,26 +48,28 @@ _COLUMNS = {
     "error_code": "error_code",
     "trace": "trace",
 }  # fmt: skip
-_TYPES = {
-    "started": "double precision", "duration_ms": "double precision", "request_size": "bigint",
-    "response_size": "bigint", "error_code": "integer", "trace": "jsonb",
+#: The record's members that are stored with the call, and their types.
+_MEMBERS = {
+    "id": "text", "started": "double precision", "duration_ms": "double precision", "method": "text", "server": "text",
+    "item": "text", "status": "text", "door": "text", "route": "text", "group": "text", "principal": "text",
+    "username": "text", "key_id": "text", "key_name": "text", "address": "text", "request_size": "bigint",
+    "response_size": "bigint", "error": "text", "error_code": "integer", "trace": "jsonb",
 }  # fmt: skip
-_MEMBERS = (
-    "id", "started", "duration_ms", "method", "server", "item", "status", "door", "route", "group", "principal",
-    "username", "key_id", "key_name", "address", "request_size", "response_size", "error", "error_code", "trace",
-)  # fmt: skip
-_NUL = b"\\u0000"
+_PAYLOAD_MEMBERS = {"call_id": "text", "input": "text", "output": "text"}
 
 
 class DatabaseCallSink:
-    """See the module. `heard` is told of each batch that was stored."""
+    """See the module. `heard` is told of each batch that was stored, in the thread that stored it."""
 
     def __init__(self, heard: Callable[[Sequence[Remembered]], None] | None = None) -> None:
         self._heard = heard
 
     async def store(self, records: Sequence[Remembered]) -> None:
         """Write a batch; what the database refuses as a whole is raised, and nothing of the batch is stored."""
-        await write_in_database(store, records)
+        await write_in_database(self._store, records)
+
+    def _store(self, records: Sequence[Remembered]) -> None:
+        store(records)
         if self._heard is not None:
             self._heard(records)
 
@@ -76,7 +78,7 @@ def store(records: Sequence[Remembered]) -> None:
     """Write a batch; see `DatabaseCallSink.store`."""
     try:
         _store(records)
-    except DataError as refused:
+    except (DataError, UnicodeError) as refused:
         # One record the database cannot hold must not keep the others back for ever.
         if len(records) == 1:
             logger.error("A call record could not be stored and is lost: %s", refused)
@@ -88,77 +90,50 @@ def store(records: Sequence[Remembered]) -> None:
 
 @transaction.atomic
 def _store(records: Sequence[Remembered]) -> None:
-    plain = [_plain(each) for each in records]
-    payloads = [payload for each in records if (payload := kept(each)) is not None]
-    calls = _text(plain)
-    rollups.add(_new_calls(), [calls])
+    payloads = kept(records)
+    source, parameters = staged("sent_calls", _MEMBERS, [_plain(each) for each in records])
+    rollups.add(_new_calls(source), parameters)
     with connection.cursor() as cursor:
-        cursor.execute(_insert_calls(), [calls])
+        cursor.execute(_insert_calls(source), parameters)
         if payloads:
-            cursor.execute(_insert_payloads(), [_text(payloads)])
+            source, parameters = staged("sent_payloads", _PAYLOAD_MEMBERS, payloads)
+            cursor.execute(_insert_payloads(source), parameters)
 
 
 def _plain(call: Remembered) -> Remembered:
-    """The record without payloads, with an error that names no secret."""
-    if call.error is None:
-        return call if call.input is None and call.output is None else _without_payload(call)
-    return msgspec.structs.replace(call, input=None, output=None, error=secrecy.hide(call.error[:4000], call.server))
+    """The record without payloads, with an error that names no secret, in texts that a database can hold."""
+    if call.error is None and call.input is None and call.output is None and "\0" not in call.item:
+        return call
+    error = None if call.error is None else _holdable(secrecy.hide(call.error[:4000], call.server))
+    return msgspec.structs.replace(call, item=_holdable(call.item), error=error, input=None, output=None)
 
 
-def _without_payload(call: Remembered) -> Remembered:
-    return msgspec.structs.replace(call, input=None, output=None)
-
-
-def _text(rows: Sequence[object]) -> str:
-    raw = msgspec.json.encode(rows)
-    if _NUL in raw:
-        # PostgreSQL stores no NUL; clients may send one in any name.
-        raw = msgspec.json.encode(_without_nul(msgspec.json.decode(raw)))
-    return raw.decode()
-
-
-def _without_nul(value: object) -> object:
-    if isinstance(value, str):
-        return value.replace("\0", "")
-    if isinstance(value, list):
-        return [_without_nul(member) for member in value]
-    if isinstance(value, dict):
-        return {name.replace("\0", ""): _without_nul(member) for name, member in value.items()}
-    return value
+def _holdable(text: str) -> str:
+    return text.replace("\0", "").encode(errors="replace").decode()
 
 
 # -- the statements; names and numbers in them are ours, values are parameters ---------------------------------------
 
 
-def _rows(members: Sequence[str]) -> str:
-    """A FROM clause that turns the one parameter, a JSON array of objects, into rows with these members."""
-    if connection.vendor == "postgresql":
-        typed = ", ".join(f'"{name}" {_TYPES.get(name, "text")}' for name in members)
-        return f"json_to_recordset(%s::json) AS sent({typed})"
-    parts = ", ".join(f"json_extract(value, '$.{name}') AS \"{name}\"" for name in members)
-    return f"(SELECT {parts} FROM json_each(%s)) AS sent"  # noqa: S608
-
-
-def _calls() -> str:
+def _calls(source: str) -> str:
     columns = ", ".join(f'{made} AS "{name}"' for name, made in _COLUMNS.items())
-    return f"SELECT {columns} FROM {_rows(_MEMBERS)}"  # noqa: S608
+    return f"SELECT {columns} FROM {source}"  # noqa: S608
 
 
-def _new_calls() -> str:
+def _new_calls(source: str) -> str:
     """The calls of a batch that are not stored yet, for the roll-ups: a batch may come a second time."""
     table = CallRecord._meta.db_table
-    return f"{_calls()} WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.id = sent.id)"  # noqa: S608
+    return f"{_calls(source)} WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.id = sent.id)"  # noqa: S608
 
 
-def _insert_calls() -> str:
+def _insert_calls(source: str) -> str:
     columns = ", ".join(f'"{name}"' for name in _COLUMNS)
-    return f"INSERT INTO {CallRecord._meta.db_table} ({columns}) {_calls()} WHERE true ON CONFLICT DO NOTHING"
+    return f"INSERT INTO {CallRecord._meta.db_table} ({columns}) {_calls(source)} WHERE true ON CONFLICT DO NOTHING"
 
 
-def _insert_payloads() -> str:
-    table = CallPayload._meta.db_table
-    rows = _rows(("call_id", "input", "output"))
+def _insert_payloads(source: str) -> str:
+    columns = ", ".join(_PAYLOAD_MEMBERS)
     return (
-        f"INSERT INTO {table} (call_id, input, output) SELECT call_id, input, output FROM {rows} "  # noqa: S608
+        f"INSERT INTO {CallPayload._meta.db_table} ({columns}) SELECT {columns} FROM {source} "  # noqa: S608
         "WHERE true ON CONFLICT DO NOTHING"
     )

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import itertools
 import re
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import re2
 
 from mcphub.errors import InvalidInput
 
@@ -59,15 +62,11 @@ _SHAPES = (
 )
 _NAMED = re.compile(r"""(?<!\w)([A-Za-z][\w.-]{0,99})(["']?\s*[=:]\s*["']?)""")
 _VALUE = re.compile(r"""(?:\$\{[^}]*\}|[^\s"'&,;}])+""")
-#: Without any of these, in lower case, a text has nothing to hide: what every secret word and every shape contains.
-#: Those of the second kind are looked for only where the mark that they share occurs at all.
-_CLUES = (
-    "pass", "pwd", "secret", "token", "key", "auth", "cookie", "credential", "jwt", "bearer", "basic", "verifier",
-    "signature", "eyj", "xox", "akia", "asia", "aiza", "://",
-)  # fmt: skip
-_CLUES_WITH = (
-    ("_", ("mcphub_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_", "npm_", "hf_")),
-    ("-", ("k-", "glpat-")),
+#: Without any of these, in whatever case, a text has nothing to hide: what every secret word and every shape contains.
+#: By RE2, as payloads come by the thousand a second: it reads each byte once and lets other threads work meanwhile.
+_CLUES = re2.compile(
+    rb"(?i)pass|pwd|secret|token|key|auth|cookie|credential|jwt|bearer|basic|verifier|signature|eyj|xox|akia|asia|aiza"
+    rb"|://|mcphub_|gh[pousr]_|github_|npm_|hf_|k-|glpat-"
 )
 _REFERENCE = re.compile(r"(?:\$\{[^}]+\}|\$[A-Z_][A-Z0-9_]*)")
 
@@ -95,11 +94,20 @@ def hidden(text: str) -> str:
 
 def is_harmless(text: str) -> bool:
     """Whether a text surely holds no secret that names or shapes tell; a look that costs far less than masking."""
-    low = text.lower()
-    for clue in _CLUES:  # every payload comes by here, and a generator would double the time
-        if clue in low:
-            return False
-    return not any(mark in low and any(clue in low for clue in clues) for mark, clues in _CLUES_WITH)
+    return _CLUES.search(text.encode(errors="replace")) is None
+
+
+def suspicious(texts: Sequence[bytes]) -> set[int]:
+    """The numbers of those texts that are not harmless, found in one look at all of them."""
+    found: set[int] = set()
+    whole = b"\n".join(texts)
+    ends = list(itertools.accumulate(len(text) + 1 for text in texts))
+    at = 0
+    while (clue := _CLUES.search(whole, at)) is not None:
+        number = bisect_right(ends, clue.start())
+        found.add(number)
+        at = ends[number]
+    return found
 
 
 def scrubbed(text: str) -> str:

@@ -61,10 +61,6 @@ class Secrecy:
                 text = text.replace(secret, MASK)
         return text
 
-    def occurs(self, text: str, server: str) -> bool:
-        """Whether a known secret of the server stands in the text."""
-        return any(secret in text for secret in self._known(server))
-
     def _known(self, server: str) -> tuple[str, ...]:
         return self._of.get(server, ()) if server else self._all
 

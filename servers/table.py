@@ -19,7 +19,7 @@ from servers.attention import Seen
 from servers.cost import tools_cost
 
 #: Rows that are drawn at once; the next ones are loaded when somebody gets there.
-PAGE = 100
+PAGE = 50
 _NOTHING = Sums()
 TRANSPORTS = {"stdio": "stdio", "streamable-http": "Streamable HTTP", "sse": "SSE", "openapi": "OpenAPI"}
 _STATES: Mapping[str, Callable[[Seen], bool]] = {

@@ -63,7 +63,7 @@ class Call:
     may_repeat: bool = False
 
 
-class CallRecord(msgspec.Struct, frozen=True):
+class CallRecord(msgspec.Struct, frozen=True, gc=False):
     """What is remembered of one tools/call, prompts/get or resources/read. Times: epoch seconds, milliseconds.
 
     Attributes:

@@ -72,10 +72,10 @@ def sample(hub: Observed) -> Sample:
 
 
 def _calls(found: Sample) -> None:
-    for (server, status, route), count in meter.calls.items():
+    for (server, status, route), count in list(meter.calls.items()):
         found.add("mcphub_calls", count, server, status, route)
     found.durations["mcphub_call_duration_seconds"] = [
-        Histogram([server], list(bins), float(meter.seconds[server])) for server, bins in meter.durations.items()
+        Histogram([server], list(bins), float(meter.seconds[server])) for server, bins in list(meter.durations.items())
     ]
 
 

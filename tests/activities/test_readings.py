@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from activities import readings
+from activities import readings, retention
 from activities.criteria import Criteria, holding, keys_named, names_of, owned
 from activities.models import CallRecord, CallRollup, Level, Span
 from activities.retention import cutoff, prune_calls, prune_rollups
@@ -102,6 +104,8 @@ def test_deep_pages_are_the_same_as_walking_there(monkeypatch: pytest.MonkeyPatc
         Criteria(),
         Criteria(until=now - 100_000_000),
         Criteria({"server": frozenset({"time"})}, outcome="error"),
+        Criteria({"server": frozenset({"time", "files"})}),
+        Criteria({"key_id": frozenset({"k1", "k2"})}, until=now - 100_000_000),
         Criteria(rare),
         Criteria(rare, until=now - 2 * 86_400_000),
         Criteria({**rare, "server": frozenset({"never met"})}),
@@ -153,6 +157,16 @@ def test_pruning_removes_the_oldest_and_keeps_the_sums_right() -> None:
     assert prune_calls(before) == old - 7
     assert not CallRecord.objects.filter(started__lt=before).exists()
     assert readings.sums(Criteria()).calls == readings.count(Criteria()) == CallRecord.objects.count()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pruning_leaves_no_wait_for_the_disk_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "SETTLE", -1)
+    stored(many(300, days=10))
+    with CaptureQueriesContext(connection) as asked:
+        assert prune_calls(cutoff(0)) == 300
+    wanted = {"postgresql": "synchronous_commit = off", "sqlite": "wal_checkpoint"}[connection.vendor]
+    assert sum(wanted in query["sql"] for query in asked) >= 2
 
 
 def test_fine_roll_ups_go_first() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mcphub.masking import MASK, is_secret_name, masked, scrubbed
+from mcphub.masking import MASK, is_secret_name, masked, scrubbed, suspicious
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,14 @@ def test_a_variable_in_place_of_a_secret_is_shown_whole() -> None:
     for text in ("--token=${TOKEN}", "TOKEN=${TOKEN} next", '{"api_key": "${KEY:-}"}'):
         assert scrubbed(text) == text
     assert scrubbed("--token=abc${X}def") == f"--token={MASK}"
+
+
+def test_the_suspicious_ones_are_found_among_many() -> None:
+    texts = [b'{"city":"Berlin"}'] * 7
+    texts[0] = b'{"ToKeN":1}'
+    texts[3] = b'{"text":"https://u:p@host, password=x"}'
+    texts[6] = b"sk-"
+    assert suspicious(texts) == {0, 3, 6}
+    assert suspicious([]) == suspicious([b"", b"x"]) == set()
+    # One's end and the next one's beginning make no clue.
+    assert suspicious([b"to", b"ken", b"pass"]) == {2}

@@ -65,6 +65,21 @@ def test_texts_that_a_database_cannot_hold_are_made_to_fit() -> None:
     assert len(row.error) == 2000
 
 
+def test_batches_of_any_size_are_stored_whole_one_after_the_other() -> None:
+    batches = [range(1), range(1, 100), range(100, 200), range(200, 451)]
+    for numbers in batches:
+        store([remembered(n, item=f"tool-{n}", trace={"n": n} if n % 3 else None, input=b"{}") for n in numbers])
+    rows = {row.id: row for row in CallRecord.objects.all()}
+    assert len(rows) == CallPayload.objects.count() == 451
+    for n in (0, 1, 99, 100, 199, 299, 300, 450):
+        assert (rows[f"call-{n}"].item, rows[f"call-{n}"].trace) == (f"tool-{n}", {"n": n} if n % 3 else None)
+
+
+def test_an_error_that_is_no_text_does_not_keep_the_others_back() -> None:
+    store([remembered(1), remembered(2, status="error", error="file \udcff"), remembered(3, username="\udcff")])
+    assert set(CallRecord.objects.values_list("id", "error")) == {("call-1", ""), ("call-2", "file ?")}
+
+
 def test_a_thousand_calls_are_stored_in_a_fraction_of_a_second() -> None:
     batch = [remembered(number, input=b'{"text":"hello"}') for number in range(1000)]
     began = time.thread_time()
