@@ -132,6 +132,10 @@ class Stage:
         for name in names or self.specs:
             await until(lambda name=name: self.state(name) == "connected", f"{name} connected: {self.story(name)}")
 
+    async def lists(self, name: str) -> Inventory:
+        """The newest lists of a server, once some are stored: that happens beside becoming connected, not before."""
+        return (await until(lambda: self.inventories.get(f"key-{name}"), f"lists of {name}"))[-1]
+
     def story(self, name: str) -> str:
         """What happened to a server, for failing assertions."""
         return "; ".join(f"{state.state} {state.reason}" for state in self.history.get(name, []))

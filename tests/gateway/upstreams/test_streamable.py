@@ -41,7 +41,7 @@ async def test_many_concurrent_calls_each_get_their_own_answer(
         stage.show(limited(remote("s", url, transport), max_queued=1000))
         texts = [f"{index}:é" + "x" * (index * 37 % 5000) for index in range(300)]
         assert await asyncio.gather(*(stage.tool("s", "echo", {"text": text}) for text in texts)) == texts
-        assert len(stage.inventories["key-s"][-1].tools) == 17
+        assert len((await stage.lists("s")).tools) == 17
         stage.show()
         await until(lambda: stage.state("s") == "disconnected")
 
@@ -243,7 +243,7 @@ async def test_slow_lists_delay_nobody_else(stage: Stage) -> None:
         await stage.connected("quick")
         assert stage.state("slow") == "connecting"
         await stage.connected("slow")
-        assert len(stage.inventories["key-slow"][-1].tools) == 17
+        assert len((await stage.lists("slow")).tools) == 17
 
 
 async def test_a_server_that_goes_and_comes_back_is_connected_again(stage: Stage) -> None:

@@ -138,7 +138,7 @@ async def test_an_early_call_waits_for_the_first_connection(stage: Stage) -> Non
 async def test_a_server_on_demand_is_primed_once_and_then_sleeps(stage: Stage) -> None:
     stage.show(living(stdio("s"), start_on_demand=True, idle_timeout=0.1))
     await until(lambda: stage.state("s") == "sleeping")
-    assert len(stage.inventories["key-s"][-1].tools) == 17
+    assert len((await stage.lists("s")).tools) == 17
     assert stage.states("s") == ["connecting", "connected", "sleeping"]
 
 
