@@ -32,7 +32,6 @@ class Secrecy:
 
     def __init__(self) -> None:
         self._by_spec: dict[str, tuple[ServerSpec, frozenset[str]]] = {}
-        self._granted: dict[str, frozenset[str]] = {}
         self._of: dict[str, tuple[str, ...]] = {}
         self._all: tuple[str, ...] = ()
 
@@ -43,12 +42,9 @@ class Secrecy:
             name: known[name] if name in known and known[name][0] is spec else (spec, secrets_of(spec))
             for name, spec in snapshot.servers.items()
         }
-        self._rebuild()
-
-    def grant(self, server: str, secrets: Iterable[str]) -> None:
-        """Name secrets of a server that are not in its settings, such as OAuth tokens; replaces those named before."""
-        self._granted[server] = frozenset(_usable(secrets))
-        self._rebuild()
+        # Longest first: a secret may be the beginning of another one.
+        self._of = {name: _longest_first(secrets) for name, (_, secrets) in self._by_spec.items() if secrets}
+        self._all = _longest_first(frozenset[str]().union(*(secrets for _, secrets in self._by_spec.values())))
 
     def hide(self, text: str, server: str = "") -> str:
         """The text without any known secret (those of `server`, or all where none is named) and secret shape."""
@@ -63,14 +59,6 @@ class Secrecy:
 
     def _known(self, server: str) -> tuple[str, ...]:
         return self._of.get(server, ()) if server else self._all
-
-    def _rebuild(self) -> None:
-        found = {name: set(secrets) for name, (_, secrets) in self._by_spec.items()}
-        for name, secrets in self._granted.items():
-            found.setdefault(name, set()).update(secrets)
-        # Longest first: a secret may be the beginning of another one.
-        self._of = {name: _longest_first(secrets) for name, secrets in found.items() if secrets}
-        self._all = _longest_first(set().union(*found.values()))
 
 
 #: What this process knows.

@@ -71,6 +71,7 @@ def test_the_suspicious_ones_are_found_among_many() -> None:
     texts[3] = b'{"text":"https://u:p@host, password=x"}'
     texts[6] = b"sk-"
     assert suspicious(texts) == {0, 3, 6}
+    assert suspicious([rb'{"t\u006fken":1}', rb'"a\/b"', rb'"a\nb"']) == {0, 1}
     assert suspicious([]) == suspicious([b"", b"x"]) == set()
     # One's end and the next one's beginning make no clue.
     assert suspicious([b"to", b"ken", b"pass"]) == {2}

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from activities import payloads
 from activities.models import CallPayload, CallRecord
 from activities.sink import store
 from mcphub.gateway.calls import CallRecord as Remembered
+from mcphub.gateway.snapshot import ServerSpec, Snapshot, StdioSpec
+from mcphub.secrecy import Secrecy
 
 pytestmark = pytest.mark.django_db
 
@@ -56,6 +59,15 @@ def test_payloads_are_stored_without_secrets() -> None:
     assert "hunter22" not in payload.input and "abcdefghijkl" not in payload.input
     assert json.loads(payload.input)["password"] == "********"
     assert "abcdefgh" not in payload.output
+
+
+def test_a_known_secret_is_found_however_json_writes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = Secrecy()
+    spec = StdioSpec("true", env={"API_KEY": "slash/and-\u00fcmlaut"})
+    known.learn(Snapshot(servers={"raw": ServerSpec("key", "raw", "stdio", spec, connection="1")}))
+    monkeypatch.setattr(payloads, "secrecy", known)
+    store([remembered(input=rb'{"a":"slash\/and-\u00fcmlaut","b":"sl\u0061sh/and-\u00fcmlaut"}', output=b'"fine"')])
+    assert CallPayload.objects.get().input == '{"a":"********","b":"********"}'
 
 
 def test_texts_that_a_database_cannot_hold_are_made_to_fit() -> None:
