@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import connection
+from django.db import close_old_connections, connection
 
 from mcphub.bridge import NoHub, in_database, lane, on_loop, register_loop, write_in_database
 from servers.models import Revision
@@ -46,9 +46,12 @@ async def test_many_writes_at_once_all_arrive() -> None:
 
 
 async def in_lane(work: Callable[[], Any]) -> Any:
-    """Work as Django's synchronous views do it, in the thread of a request."""
+    """Work as Django's synchronous views do it, in the thread of a request, whose end gives the connection back."""
     async with lane():
-        return await sync_to_async(work)()
+        try:
+            return await sync_to_async(work)()
+        finally:
+            await sync_to_async(close_old_connections)()
 
 
 async def test_requests_one_after_another_share_a_thread_and_its_connection() -> None:
