@@ -8,17 +8,18 @@ dashboard. Below: `criteria`, `histogram`.
 from __future__ import annotations
 
 import functools
+import operator
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from django.db.models import Count, Max, Q, Sum
+from django.db.models import Count, Max, Q, QuerySet, Sum
 
 from activities.criteria import Criteria
 from activities.histogram import BOUNDS, COLUMNS, percentiles
-from activities.models import CallRecord, Level, Span
+from activities.models import CallRecord, CallRollup, Level, Span
 from activities.rollups import COARSE_HOURS_KEPT_DAYS, COARSE_LEVELS, HOURS_KEPT_DAYS
 
 _DAY_MS = Span.DAY * 1000
@@ -26,6 +27,9 @@ _DAY_MS = Span.DAY * 1000
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 #: Lines of a chart; the rest is one more.
 MOST_SERIES = 10
+#: The columns that tell roll-ups of one time and level apart; of more rows than this, looking up each is no gain.
+_KEY = ("username", "key_id", "server", "item", "group")
+_MOST_KEYS = 40
 #: Longest times that are drawn by minutes and by hours, in seconds.
 _FINEST = ((6 * 3600, Span.MINUTE), (14 * 86_400, Span.HOUR))
 _ADDED = ("calls", "errors", "cancelled", "duration", "failed_duration", "request_bytes", "response_bytes")
@@ -334,18 +338,13 @@ def chart(asked: Criteria, since: int, until: int, by: str = "", bucket: str = "
     span = bucket_for(since, until, bucket)
     column = _COLUMN_OF.get(by)
     wider = Criteria(dict(asked.names) if column is None else {**{column: frozenset()}, **asked.names})
-    rows = asked.rollups(span, wider.level).filter(start__gte=since // span * span, start__lte=until)
     starts = range(since // span * span, until + 1, span)
-    within = asked.rollups(span).filter(start__gte=starts.start, start__lte=until)
-    total = _by_start(within.values("start").order_by().annotate(**_OF_ROLLUPS))
+    within = asked.within(starts.start * 1000, (starts[-1] + span) * 1000 - 1)
+    total = {start: sums for (start,), sums in _summed(within.rollups(span), "start")}
     if column is None:
         return Chart(span, starts, {"": total})
-    busiest = rows.values(column).order_by().annotate(calls_sum=Sum("calls")).order_by("-calls_sum", column)
-    names: list[str] = [row[column] for row in busiest[:MOST_SERIES]]
-    lines: dict[str | None, dict[int, Sums]] = {name: {} for name in names}
-    shown = rows.filter(**{f"{column}__in": names}).values("start", column).order_by().annotate(**_OF_ROLLUPS)
-    for row in shown:
-        lines[row[column]].setdefault(row["start"], Sums()).take(row)
+    lines: dict[str | None, dict[int, Sums]] = {}
+    lines.update(_busiest(within, span, wider.level, column))
     # What is not shown is what is left of all: adding it up by itself would read most of the rows again.
     for line in lines.values():
         for start, sums in line.items():
@@ -356,8 +355,46 @@ def chart(asked: Criteria, since: int, until: int, by: str = "", bucket: str = "
     return Chart(span, starts, lines)
 
 
-def _by_start(rows: Iterable[Mapping[str, Any]]) -> dict[int, Sums]:
-    found: dict[int, Sums] = defaultdict(Sums)
-    for row in rows:
-        found[row["start"]].take(row)
-    return dict(found)
+def _busiest(within: Criteria, span: Span, level: Level, column: str) -> dict[str, dict[int, Sums]]:
+    """The sums of the busiest names by bucket, busiest first. `within` has a beginning and an end.
+
+    The next coarser roll-ups are few. They tell which names and rows there are, so that the rows wanted can be looked
+    up by their whole keys instead of being searched for among those of thousands of tools.
+    """
+    assert within.since is not None and within.until is not None
+    coarser = next(each for each in Span if each > span)
+    around = replace(within, since=None, until=None).rollups(coarser, level).order_by()
+    around = around.filter(start__gt=within.since // 1000 - coarser, start__lte=within.until // 1000)
+    few = MOST_SERIES + MOST_SERIES // 5  # ranking a little more than that would take longer than reading it
+    names = [row[column] for row in around.values(column).distinct()[: few + 1]]
+    if len(names) > few:
+        names = _ranked(within, span, coarser, level, column)
+    rows = within.rollups(span, level).filter(**{f"{column}__in": names})
+    keys = list(around.filter(**{f"{column}__in": names}).values(*_KEY).distinct()[: _MOST_KEYS + 1])
+    if 0 < len(keys) <= _MOST_KEYS:
+        starts = range(within.since // 1000 // span * span, within.until // 1000 + 1, span)
+        rows = within.rollups(span, level).filter(
+            functools.reduce(operator.or_, (Q(**key) for key in keys)), start__in=starts
+        )
+    found: dict[str, dict[int, Sums]] = defaultdict(dict)
+    for (start, name), sums in _summed(rows, "start", column):
+        found[name][start] = sums
+    calls = {name: sum(sums.calls for sums in line.values()) for name, line in found.items()}
+    return {name: found[name] for name in sorted(found, key=lambda name: (-calls[name], name))[:MOST_SERIES]}
+
+
+def _ranked(within: Criteria, span: Span, coarser: Span, level: Level, column: str) -> list[str]:
+    """The busiest names, by coarser roll-ups where these lie within."""
+    older, whole, newer = _split(within, coarser)
+    parts = ((span, older), (coarser, whole), (span, newer))
+    rows = functools.reduce(operator.or_, (part.rollups(size, level) for size, part in parts if part is not None))
+    names = rows.values(column).order_by().annotate(calls_sum=Sum("calls")).order_by("-calls_sum", column)
+    return [row[column] for row in names[:MOST_SERIES]]
+
+
+def _summed(rows: QuerySet[CallRollup], *by: str) -> Iterator[tuple[tuple[Any, ...], Sums]]:
+    """The sums of some roll-ups by columns."""
+    for row in rows.values_list(*by).order_by().annotate(**_OF_ROLLUPS):
+        values = dict(zip(_ADDED, row[len(by) :], strict=False))
+        *bins, slowest = row[len(by) + len(_ADDED) :]
+        yield row[: len(by)], Sums(**values, slowest=slowest, bins=bins)

@@ -19,8 +19,9 @@ from activities.models import CallRollup, Level, Span
 HOURS_KEPT_DAYS = 15
 COARSE_LEVELS = (Level.ALL, Level.SERVER, Level.USER)
 COARSE_HOURS_KEPT_DAYS = 100
-#: How long rows are kept, in days: fine buckets for the recent past, days for as long as anyone may ask.
-KEPT_DAYS = {Span.MINUTE: 2, Span.HOUR: COARSE_HOURS_KEPT_DAYS, Span.DAY: 800, Span.MONTH: 800}
+#: How long rows are kept, in days: fine buckets for the recent past, days for as long as anyone may ask, and months
+#: until the last of their days is gone, as they tell which names there are.
+KEPT_DAYS = {Span.MINUTE: 2, Span.HOUR: COARSE_HOURS_KEPT_DAYS, Span.DAY: 800, Span.MONTH: 830}
 
 _DIMENSIONS = ("username", "key_id", "key_name", "group", "server", "item")
 #: Which of them each level keeps apart.

@@ -122,7 +122,8 @@ def _generate(calls: int) -> None:
     number = "CAST({} AS integer)"
     start = int(time.time() * 1000) - DAYS * 86_400_000
     user, tool = number.format("50 * r1 * r1 - 0.5"), number.format("10 * r3 * r3 - 0.5")
-    server = f"({user} * 3 + {number.format('5 * r2 - 0.5')}) %% 20"
+    # In parentheses as a whole: SQLite's || binds stronger than its %.
+    server = f"(({user} * 3 + {number.format('5 * r2 - 0.5')}) %% 20)"
     with connection.cursor() as cursor:
         cursor.execute(
             f"""

@@ -129,6 +129,42 @@ def test_charts_show_the_busiest_and_the_rest(monkeypatch: pytest.MonkeyPatch) -
     assert len(chart.lines["c"]) == 2
 
 
+@pytest.mark.parametrize("most_keys", [0, 1000])
+@pytest.mark.parametrize(
+    ("by", "column"),
+    [("server", "server"), ("tool", "item"), ("user", "username"), ("key", "key_id"), ("group", "group")],
+)
+def test_charts_draw_the_busiest_as_counting_every_call_does(
+    by: str, column: str, most_keys: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readings, "MOST_SERIES", 2)
+    monkeypatch.setattr(readings, "_MOST_KEYS", most_keys)
+    now = int(time.time())
+    # Busiest of all, but not within most of the times that are asked for.
+    busy = {"server": "old", "item": "old", "username": "old", "key_id": "old", "group": "old"}
+    stored([*many(1_500, days=70), *(call(**busy, started=now - 69 * 86_400) for _ in range(700))])
+    asked_for: list[tuple[dict[str, frozenset[str]], float, float]] = [
+        ({}, 90, 0), ({}, 66, 0), ({}, 50, 9), ({}, 10, 0), ({}, 1, 0), ({}, 0.2, 0),
+        ({"server": frozenset({"time"})}, 66, 0), ({"username": frozenset({"dana"})}, 66, 0),
+        ({"username": frozenset({"nobody"})}, 66, 0),
+    ]  # fmt: skip
+    for names, first, last in asked_for:
+        since, until = int(now - first * 86_400), int(now - last * 86_400)
+        drawn = readings.chart(Criteria(names), since, until, by=by)
+        counted: dict[str, dict[int, int]] = {}
+        for row in Criteria(names).calls().values_list(column, "started"):
+            start = row[1] // 1000 // drawn.bucket * drawn.bucket
+            if drawn.starts[0] <= start <= drawn.starts[-1]:
+                line = counted.setdefault(row[0], {})
+                line[start] = line.get(start, 0) + 1
+        busiest = sorted(counted, key=lambda name: (-sum(counted[name].values()), name))
+        lines = {name: {at: sums.calls for at, sums in line.items()} for name, line in drawn.lines.items()}
+        rest = lines.pop(None, {})
+        assert list(lines) == busiest[:2]
+        assert lines == {name: counted[name] for name in busiest[:2]}
+        assert sum(rest.values()) == sum(sum(counted[name].values()) for name in busiest[2:])
+
+
 @pytest.mark.parametrize(
     ("hours_ago", "length", "wanted", "bucket"),
     [
