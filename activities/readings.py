@@ -369,15 +369,13 @@ def _busiest(within: Criteria, span: Span, level: Level, column: str) -> dict[st
     names = [row[column] for row in around.values(column).distinct()[: few + 1]]
     if len(names) > few:
         names = _ranked(within, span, coarser, level, column)
-    rows = within.rollups(span, level).filter(**{f"{column}__in": names})
-    keys = list(around.filter(**{f"{column}__in": names}).values(*_KEY).distinct()[: _MOST_KEYS + 1])
+    wanted = Q(**{f"{column}__in": names})
+    keys = list(around.filter(wanted).values(*_KEY).distinct()[: _MOST_KEYS + 1])
     if 0 < len(keys) <= _MOST_KEYS:
         starts = range(within.since // 1000 // span * span, within.until // 1000 + 1, span)
-        rows = within.rollups(span, level).filter(
-            functools.reduce(operator.or_, (Q(**key) for key in keys)), start__in=starts
-        )
+        wanted = functools.reduce(operator.or_, (Q(**key) for key in keys)) & Q(start__in=starts)
     found: dict[str, dict[int, Sums]] = defaultdict(dict)
-    for (start, name), sums in _summed(rows, "start", column):
+    for (start, name), sums in _summed(within.rollups(span, level).filter(wanted), "start", column):
         found[name][start] = sums
     calls = {name: sum(sums.calls for sums in line.values()) for name, line in found.items()}
     return {name: found[name] for name in sorted(found, key=lambda name: (-calls[name], name))[:MOST_SERIES]}
