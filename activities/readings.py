@@ -20,7 +20,7 @@ from django.db.models import Count, Max, Q, QuerySet, Sum
 from activities.criteria import Criteria
 from activities.histogram import BOUNDS, COLUMNS, percentiles
 from activities.models import CallRecord, CallRollup, Level, Span
-from activities.rollups import COARSE_HOURS_KEPT_DAYS, COARSE_LEVELS, HOURS_KEPT_DAYS
+from activities.rollups import COARSE_HOURS_KEPT_DAYS, COARSE_LEVELS, HOURS_KEPT_DAYS, KEEPS
 
 _DAY_MS = Span.DAY * 1000
 #: Shares of the calls whose durations are told.
@@ -356,36 +356,44 @@ def chart(asked: Criteria, since: int, until: int, by: str = "", bucket: str = "
 
 
 def _busiest(within: Criteria, span: Span, level: Level, column: str) -> dict[str, dict[int, Sums]]:
-    """The sums of the busiest names by bucket, busiest first. `within` has a beginning and an end.
-
-    The next coarser roll-ups are few. They tell which names and rows there are, so that the rows wanted can be looked
-    up by their whole keys instead of being searched for among those of thousands of tools.
-    """
-    assert within.since is not None and within.until is not None
-    coarser = next(each for each in Span if each > span)
-    around = replace(within, since=None, until=None).rollups(coarser, level).order_by()
-    around = around.filter(start__gt=within.since // 1000 - coarser, start__lte=within.until // 1000)
-    few = MOST_SERIES + MOST_SERIES // 5  # ranking a little more than that would take longer than reading it
-    names = [row[column] for row in around.values(column).distinct()[: few + 1]]
-    if len(names) > few:
-        names = _ranked(within, span, coarser, level, column)
-    wanted = Q(**{f"{column}__in": names})
-    keys = list(around.filter(wanted).values(*_KEY).distinct()[: _MOST_KEYS + 1])
-    if 0 < len(keys) <= _MOST_KEYS:
-        starts = range(within.since // 1000 // span * span, within.until // 1000 + 1, span)
-        wanted = functools.reduce(operator.or_, (Q(**key) for key in keys)) & Q(start__in=starts)
+    """The sums of the busiest names by bucket, busiest first. `within` has a beginning and an end."""
     found: dict[str, dict[int, Sums]] = defaultdict(dict)
+    wanted = _rows_of_busiest(within, span, level, column)
     for (start, name), sums in _summed(within.rollups(span, level).filter(wanted), "start", column):
         found[name][start] = sums
     calls = {name: sum(sums.calls for sums in line.values()) for name, line in found.items()}
     return {name: found[name] for name in sorted(found, key=lambda name: (-calls[name], name))[:MOST_SERIES]}
 
 
-def _ranked(within: Criteria, span: Span, coarser: Span, level: Level, column: str) -> list[str]:
-    """The busiest names, by coarser roll-ups where these lie within."""
-    older, whole, newer = _split(within, coarser)
-    parts = ((span, older), (coarser, whole), (span, newer))
-    rows = functools.reduce(operator.or_, (part.rollups(size, level) for size, part in parts if part is not None))
+def _rows_of_busiest(within: Criteria, span: Span, level: Level, column: str) -> Q:
+    """Which rows are those of the busiest names, and at most a few more.
+
+    Where a name may have many rows at a time, they are looked up by their whole keys instead of being searched for
+    among those of thousands of tools. The next coarser roll-ups, which are few, tell what names and keys there are.
+    """
+    assert within.since is not None and within.until is not None
+    if KEEPS[level] == {column}:
+        return Q(**{f"{column}__in": _ranked(within.rollups(span, level), column)})
+    coarser = next(each for each in Span if each > span)
+    around = replace(within, since=None, until=None).rollups(coarser, level).order_by()
+    around = around.filter(start__gt=within.since // 1000 - coarser, start__lte=within.until // 1000)
+    few = MOST_SERIES + MOST_SERIES // 5  # ranking a little more than that would take longer than reading it
+    names = [row[column] for row in around.values(column).distinct()[: few + 1]]
+    if len(names) > few:
+        older, whole, newer = _split(within, coarser)
+        parts = ((span, older), (coarser, whole), (span, newer))
+        rows = [part.rollups(length, level) for length, part in parts if part is not None]
+        names = _ranked(functools.reduce(operator.or_, rows), column)
+    named = Q(**{f"{column}__in": names})
+    keys = list(around.filter(named).values(*_KEY).distinct()[: _MOST_KEYS + 1])
+    if not 0 < len(keys) <= _MOST_KEYS:
+        return named
+    starts = range(within.since // 1000 // span * span, within.until // 1000 + 1, span)
+    return functools.reduce(operator.or_, (Q(**key) for key in keys)) & Q(start__in=starts)
+
+
+def _ranked(rows: QuerySet[CallRollup], column: str) -> list[str]:
+    """The busiest names."""
     names = rows.values(column).order_by().annotate(calls_sum=Sum("calls")).order_by("-calls_sum", column)
     return [row[column] for row in names[:MOST_SERIES]]
 

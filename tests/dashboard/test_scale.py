@@ -29,6 +29,8 @@ from servers.snapshots import DatabaseSnapshots
 SERVERS, TOOLS, CALLS, GROUPS = 500, 10, 100_000, 6
 #: What a page may take at p95, in milliseconds; and how many queries, sessions and users included.
 BUDGET, QUERIES = 100.0, 17
+#: Milliseconds that `yardstick` takes (median) where that budget counts; slower machines may take longer for pages too.
+YARDSTICK = 7.0
 #: Bytes of a page on the wire; style sheet, scripts and font come to 95 kB, once.
 SIZE = 55_000
 PAGES = [
@@ -167,22 +169,36 @@ def browse(transactional_db: None, client: Client, monkeypatch: pytest.MonkeyPat
     plane.register(None)
 
 
+def timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    """What work returns, and its milliseconds: not the clock's, as the machine may be busy with other things."""
+    began = time.thread_time()
+    result = work()
+    return result, (time.thread_time() - began) * 1000
+
+
+def yardstick() -> int:
+    """Work of the kind that pages are made of, always the same: machines differ, and one differs from hour to hour."""
+    made = {f"name-{number}": [str(each) for each in range(number % 20)] for number in range(1000)}
+    return len(json.dumps(json.loads(json.dumps(made, indent=1)), sort_keys=True))
+
+
 @pytest.mark.large
 def test_pages_of_a_big_hub_are_quick_and_small(browse: Callable[[str], Any]) -> None:
     report, slow = [], []
     for path in PAGES:
         assert browse(path).status_code == 200
-        times = []
+        times, measures = [], []
         for _ in range(20):
-            began = time.thread_time()  # not the clock: the machine may be busy with other things
-            answer = browse(path)
-            times.append((time.thread_time() - began) * 1000)
+            answer, took = timed(lambda path=path: browse(path))
+            times.append(took)
+            measures.append(timed(yardstick)[1])
         with CaptureQueriesContext(connection) as asked:
             browse(path)
         p95, size = statistics.quantiles(times, n=20)[-1], len(gzip.compress(answer.content))
         told = f"p50 {statistics.median(times):6.1f} ms  p95 {p95:6.1f} ms  {len(asked):2} queries  {size:6} bytes"
-        report.append(f"{path:45} {told}")
-        if p95 > BUDGET or len(asked) > QUERIES or size > SIZE:
+        report.append(f"{path:45} {told}  yardstick {statistics.median(measures):.1f} ms")
+        slowness = max(1.0, statistics.median(measures) / YARDSTICK)
+        if p95 > BUDGET * slowness or len(asked) > QUERIES or size > SIZE:
             slow.append(report[-1])
     print("\n" + "\n".join(report))
     assert not slow, "\n".join(slow)
