@@ -20,15 +20,14 @@ from django.db.models import Count, Max, Q, QuerySet, Sum
 from activities.criteria import Criteria
 from activities.histogram import BOUNDS, COLUMNS, percentiles
 from activities.models import CallRecord, CallRollup, Level, Span
-from activities.rollups import COARSE_HOURS_KEPT_DAYS, COARSE_LEVELS, HOURS_KEPT_DAYS, KEEPS
+from activities.rollups import COARSE_HOURS_KEPT_DAYS, COARSE_LEVELS, HOURS_KEPT_DAYS, KEEPS, NAMED
 
 _DAY_MS = Span.DAY * 1000
 #: Shares of the calls whose durations are told.
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 #: Lines of a chart; the rest is one more.
 MOST_SERIES = 10
-#: The columns that tell roll-ups of one time and level apart; of more rows than this, looking up each is no gain.
-_KEY = ("username", "key_id", "server", "item", "group")
+#: Roll-ups of more keys than this are not looked up one by one, which would be no gain.
 _MOST_KEYS = 40
 #: Longest times that are drawn by minutes and by hours, in seconds.
 _FINEST = ((6 * 3600, Span.MINUTE), (14 * 86_400, Span.HOUR))
@@ -385,7 +384,7 @@ def _rows_of_busiest(within: Criteria, span: Span, level: Level, column: str) ->
         rows = [part.rollups(length, level) for length, part in parts if part is not None]
         names = _ranked(functools.reduce(operator.or_, rows), column)
     named = Q(**{f"{column}__in": names})
-    keys = list(around.filter(named).values(*_KEY).distinct()[: _MOST_KEYS + 1])
+    keys = list(around.filter(named).values(*NAMED).distinct()[: _MOST_KEYS + 1])
     if not 0 < len(keys) <= _MOST_KEYS:
         return named
     starts = range(within.since // 1000 // span * span, within.until // 1000 + 1, span)

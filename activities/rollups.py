@@ -24,6 +24,8 @@ COARSE_HOURS_KEPT_DAYS = 100
 KEPT_DAYS = {Span.MINUTE: 2, Span.HOUR: COARSE_HOURS_KEPT_DAYS, Span.DAY: 800, Span.MONTH: 830}
 
 _DIMENSIONS = ("username", "key_id", "key_name", "group", "server", "item")
+#: Those that tell rows of one time and level apart: a key that was renamed is still one.
+NAMED = tuple(name for name in _DIMENSIONS if name != "key_name")
 #: Which of them each level keeps apart.
 KEEPS: dict[Level, frozenset[str]] = {
     Level.ALL: frozenset(),
@@ -69,10 +71,9 @@ def _quoted(name: str) -> str:
 def _statement(spans: tuple[int, ...]) -> str:
     bucket = f"started / {spans[0] * 1000} * {spans[0]}"
     dimensions = ", ".join(map(_quoted, _DIMENSIONS))
-    named = [name for name in _DIMENSIONS if name != "key_name"]  # a key that was renamed is still one
-    flags = ", ".join(f"by_{name}" for name in named)
-    levels = ", ".join(f"({level}, {', '.join(str(int(name in kept)) for name in named)})" for level, kept in _LEVELS)
-    parts = {name: f"CASE WHEN by_{name} = 1 THEN {_quoted(name)} ELSE '' END" for name in named}
+    flags = ", ".join(f"by_{name}" for name in NAMED)
+    levels = ", ".join(f"({level}, {', '.join(str(int(name in kept)) for name in NAMED)})" for level, kept in _LEVELS)
+    parts = {name: f"CASE WHEN by_{name} = 1 THEN {_quoted(name)} ELSE '' END" for name in NAMED}
     kept = ", ".join(f"{part} AS {name}_" for name, part in parts.items())
     sums = ", ".join(f"SUM({name})" for name in _SUMS)
     grown = ", ".join(f"{name} = {_TABLE}.{name} + excluded.{name}" for name in _SUMS)
@@ -92,7 +93,7 @@ def _statement(spans: tuple[int, ...]) -> str:
         levels(level, {flags}) AS (VALUES {levels}),
         spans(span) AS (VALUES {", ".join(f"({span})" for span in spans)})
         INSERT INTO {_TABLE}
-            (span, level, start, {", ".join(map(_quoted, named))}, key_name, slowest, {", ".join(_SUMS)})
+            (span, level, start, {", ".join(map(_quoted, NAMED))}, key_name, slowest, {", ".join(_SUMS)})
         SELECT span, level, bucket / span * span AS start_, {kept},
             MAX(CASE WHEN by_key_id = 1 THEN key_name ELSE '' END), MAX(slowest), {sums}
         FROM finest CROSS JOIN levels CROSS JOIN spans WHERE true
